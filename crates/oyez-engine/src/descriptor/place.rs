@@ -1,0 +1,133 @@
+//! From a path to the line and column in the JSON text, for people who look for the mistake in their editor.
+
+use std::borrow::Cow;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::fields::folds_to;
+use super::raw::{Kind, TextSeed, items, kind};
+use crate::diagnostic::{Diagnostic, Position};
+
+/// Longer texts are made by programs, and each place costs a walk through the text.
+const LONGEST: usize = 1 << 20;
+const MOST_ITEMS: usize = 100_000;
+
+/// Where a fetcher's steps stand, which paths put directly below the test.
+const SHORT_CUTS: [(&str, [&str; 2]); 2] = [
+    ("Steps", ["TestFetcherFetchParameters", "Steps"]),
+    ("CleanupSteps", ["CleanupFetcherFetchParameters", "Steps"]),
+];
+
+/// Adds the places to those diagnostics that have none yet. A path whose end is not there (something is missing)
+/// leads to what should hold it.
+pub(crate) fn add(diagnostics: &mut [Diagnostic], text: &str) {
+    if text.len() > LONGEST {
+        return;
+    }
+    let Ok(root) = serde_json::from_str::<&RawValue>(text) else { return };
+    for diagnostic in diagnostics.iter_mut().filter(|d| d.position.is_none() && !d.path.is_empty()) {
+        let found = walk(root, &diagnostic.path);
+        // A raw value is a part of the text that it was read from.
+        let offset = (found.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+        diagnostic.position = offset.and_then(|offset| text.get(..offset)).map(end_of);
+    }
+}
+
+/// The line and column just after a text.
+pub(super) fn end_of(before: &str) -> Position {
+    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+    Position {
+        line: before.bytes().filter(|b| *b == b'\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+    }
+}
+
+/// The value at the path, or the last one on the way to it.
+fn walk<'a>(root: &'a RawValue, path: &str) -> &'a RawValue {
+    let mut at = root;
+    for segment in segments(path) {
+        let next = match segment {
+            Segment::Item(index) => items(at, MOST_ITEMS).ok().and_then(|items| items.get(index).copied()),
+            Segment::Field(name) => member(at, name).or_else(|| {
+                let (_, way) = SHORT_CUTS.iter().find(|(short, _)| *short == name)?;
+                way.iter().try_fold(at, |at, name| member(at, name))
+            }),
+        };
+        match next {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    at
+}
+
+enum Segment<'p> {
+    Field(&'p str),
+    Item(usize),
+}
+
+fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
+    path.split('.').flat_map(|part| {
+        let (name, indexes) = part.split_at(part.find('[').unwrap_or(part.len()));
+        let items = indexes.split(['[', ']']).filter_map(|index| index.parse().ok().map(Segment::Item));
+        std::iter::once(Segment::Field(name)).chain(items)
+    })
+}
+
+/// The member that counts for a name: the last one, in any case.
+fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    struct Seed<'n>(&'n str);
+    impl<'de> DeserializeSeed<'de> for Seed<'_> {
+        type Value = Option<&'de RawValue>;
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_map(self)
+        }
+    }
+    impl<'de> Visitor<'de> for Seed<'_> {
+        type Value = Option<&'de RawValue>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            while let Some(name) = members.next_key_seed(TextSeed)? {
+                let name: Cow<'de, str> = name;
+                let value: &'de RawValue = members.next_value()?;
+                if folds_to(self.0, &name) {
+                    found = Some(value);
+                }
+            }
+            Ok(found)
+        }
+    }
+    if kind(object) != Kind::Object {
+        return None;
+    }
+    Seed(name).deserialize(&mut serde_json::Deserializer::from_str(object.get())).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_its_value_or_to_what_should_hold_it() {
+        let text = "{\n \"testdescriptors\": [{\n  \"TestFetcherFetchParameters\": {\n   \"Steps\": [null,\n    {\"label\": \"ä b\", \"x\": 1}]}}]}";
+        let root: &RawValue = serde_json::from_str(text).unwrap();
+        let at = |path: &str| walk(root, path).get();
+        assert_eq!(at("TestDescriptors[0].Steps[1].label"), "\"ä b\"");
+        assert_eq!(at("TestDescriptors[0].Steps[1].name"), "{\"label\": \"ä b\", \"x\": 1}");
+        assert_eq!(at("TestDescriptors[7].Steps").as_bytes().first(), Some(&b'['));
+        let mut diagnostics = [Diagnostic {
+            severity: crate::Severity::Error,
+            path: "TestDescriptors[0].Steps[1].x".into(),
+            message: String::new(),
+            contest: String::new(),
+            hint: None,
+            position: None,
+        }];
+        add(&mut diagnostics, text);
+        assert_eq!(diagnostics[0].position, Some(Position { line: 5, column: 27 }));
+    }
+}

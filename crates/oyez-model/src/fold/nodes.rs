@@ -1,0 +1,439 @@
+//! Nodes in the live state: begin, hang on, end, roll up, leave.
+
+use super::{Changes, Live, MAX_WAITING, OpenNode, Rows, Step};
+use crate::event::Event;
+use crate::ids::{EventSeq, ProducerId, SectionId, TestKey};
+use crate::outcome::{Counts, Outcome};
+use crate::row::{Flags, Hang, NodeKind, NodeRow, REASON_LEN, SEGMENT_LEN, Segment};
+use crate::time::Time;
+
+impl Step<'_> {
+    /// A node begins, or is announced.
+    pub(super) fn start(
+        &mut self,
+        number: u64,
+        parent: SectionId,
+        kind: NodeKind,
+        fill: impl FnOnce(&mut NodeRow),
+    ) {
+        let id = SectionId::new(self.producer, number);
+        if number == 0 || id == parent {
+            return;
+        }
+        if let Some(node) = self.live.nodes.get_mut(&id) {
+            // What was announced begins; anything else that begins twice is heard once.
+            if node.row.flags.has(Flags::ANNOUNCED) && !node.ended {
+                node.row.flags.set(Flags::ANNOUNCED, false);
+                fill(&mut node.row);
+                node.row.start_seq = self.seq;
+            }
+            return;
+        }
+        if let Some(producer) = self.live.producers.get_mut(&self.producer) {
+            if number <= producer.max_node && self.out.left(id, self.rows).is_some() {
+                return;
+            }
+            producer.max_node = producer.max_node.max(number);
+        }
+        let mut row = NodeRow::new(id, parent, kind);
+        row.start_seq = self.seq;
+        fill(&mut row);
+        self.live
+            .nodes
+            .insert(id, OpenNode { row, rolled: None, open_children: 0, ended: false, waiting: true });
+        if self.live.bring(parent, self.rows, self.out) {
+            self.live.attach(id, parent, self.out);
+        } else {
+            self.live.wait_for(parent, id, self.out);
+        }
+        if self.live.waiting_count > 0
+            && let Some(children) = self.live.waiting.remove(&id)
+        {
+            self.live.waiting_count -= children.len();
+            for child in children {
+                self.live.attach(child, id, self.out);
+                self.live.leave_if_done(child, self.out);
+            }
+        }
+        if self.live.pending_count > 0
+            && let Some(events) = self.live.pending.remove(&id)
+        {
+            self.live.pending_count -= events.len();
+            for (seq, event) in events {
+                let mut step = Step {
+                    live: self.live,
+                    rows: self.rows,
+                    out: self.out,
+                    seq,
+                    time: event.time,
+                    producer: event.producer,
+                };
+                step.body(&event);
+            }
+        }
+    }
+
+    /// An event hangs on a node.
+    pub(super) fn hang(&mut self, id: SectionId, event: &Event, is_log: bool) {
+        if !self.live.bring(id, self.rows, self.out) {
+            return self.keep_for(id, event);
+        }
+        let Some(node) = self.live.nodes.get_mut(&id) else { return };
+        if node.row.hangs.last().is_none_or(|last| last.seq != self.seq) {
+            node.row.hangs.push(Hang { seq: self.seq, is_log });
+        }
+        if node.row.hangs.len() == SEGMENT_LEN {
+            self.out.segments.push(Segment::of_hangs(id, node.row.hang_segments, &node.row.hangs));
+            node.row.hang_segments += 1;
+            node.row.hangs.clear();
+        }
+        self.live.leave_if_done(id, self.out);
+    }
+
+    pub(super) fn rename(&mut self, id: SectionId, name: &str) {
+        if self.live.bring(id, self.rows, self.out) {
+            if let Some(node) = self.live.nodes.get_mut(&id) {
+                name.clone_into(&mut node.row.name);
+            }
+            self.live.leave_if_done(id, self.out);
+        }
+    }
+
+    /// A node ends; without an outcome it keeps what its children rolled up.
+    pub(super) fn stop(
+        &mut self,
+        event: &Event,
+        id: SectionId,
+        outcome: Option<Outcome>,
+        reason: Option<&str>,
+        rollup: bool,
+        time: Time,
+    ) {
+        if id == SectionId::ROOT {
+            return;
+        }
+        if !self.live.bring(id, self.rows, self.out) {
+            return self.keep_for(id, event);
+        }
+        let Some(node) = self.live.nodes.get_mut(&id) else { return };
+        let before = node.is_closed().then_some(node.row.outcome);
+        if node.row.flags.has(Flags::NEVER_ENDED) {
+            node.row.flags.set(Flags::NEVER_ENDED, false);
+            self.live.tally.never_ended = self.live.tally.never_ended.saturating_sub(1);
+        }
+        node.row.stopped = Some(time);
+        node.row.flags.set(Flags::NO_ROLLUP, !rollup);
+        if outcome.is_some() {
+            node.rolled = outcome;
+        }
+        node.row.outcome = node.rolled;
+        node.ended = true;
+        if let Some(reason) = reason {
+            node.row.reason = cut(reason);
+        }
+        if before.is_none() && !node.row.is_excluded() {
+            self.live.tally.missing += missing(&node.row);
+        }
+        let node = &self.live.nodes[&id];
+        if !node.waiting {
+            let (parent, now) = (node.row.parent, node.row.outcome);
+            self.live.count_child(id, parent, before, Some(now));
+            self.live.roll(id);
+        }
+        self.live.leave_if_done(id, self.out);
+    }
+
+    /// Another attempt follows: what this one counted is taken back.
+    pub(super) fn retried(&mut self, id: SectionId) {
+        if self.live.bring(id, self.rows, self.out)
+            && let Some(node) = self.live.nodes.get_mut(&id)
+            && !node.row.is_excluded()
+        {
+            node.row.flags.set(Flags::RETRIED, true);
+            let (counts, parent, waiting) = (node.row.counts, node.row.parent, node.waiting);
+            if !waiting {
+                self.live.add_cases(parent, &Counts::default(), &counts);
+            }
+        }
+    }
+
+    /// A node is taken back: shown no more and counted no more; what it rolled up before stays rolled up.
+    pub(super) fn remove(&mut self, id: SectionId) {
+        if id == SectionId::ROOT || !self.live.bring(id, self.rows, self.out) {
+            return;
+        }
+        let time = self.time;
+        let Some(node) = self.live.nodes.get_mut(&id) else { return };
+        if !node.row.flags.has(Flags::REMOVED) {
+            let before = node.is_closed().then_some(node.row.outcome);
+            node.row.flags.set(Flags::REMOVED, true);
+            node.row.flags.set(Flags::NO_ROLLUP, true);
+            node.row.stopped.get_or_insert(time);
+            node.ended = true;
+            let (parent, waiting) = (node.row.parent, node.waiting);
+            if !waiting && before.is_some() {
+                self.live.count_child(id, parent, before, None);
+            }
+        }
+        self.live.leave_if_done(id, self.out);
+    }
+
+    /// An event about a node that has not begun yet is kept until it does.
+    fn keep_for(&mut self, id: SectionId, event: &Event) {
+        if self.live.pending_count >= MAX_WAITING || self.live.job.state.is_final() {
+            self.live.tally.unplaced += 1;
+            return;
+        }
+        self.live.pending.entry(id).or_default().push((self.seq, event.clone()));
+        self.live.pending_count += 1;
+    }
+}
+
+/// Planned children of a node that have not come.
+fn missing(row: &NodeRow) -> u64 {
+    row.planned.map_or(0, |planned| planned.saturating_sub(row.seen))
+}
+
+fn cut(reason: &str) -> String {
+    if reason.len() <= REASON_LEN {
+        return reason.to_owned();
+    }
+    let mut end = REASON_LEN - '…'.len_utf8();
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &reason[..end])
+}
+
+impl Live {
+    /// Makes sure that a node and all above it are in the live state; false when it has never been heard of.
+    pub(super) fn bring(&mut self, id: SectionId, rows: &dyn Rows, out: &mut Changes) -> bool {
+        if self.nodes.contains_key(&id) {
+            return true;
+        }
+        // From the node up to the first that is here, then down again, so that each finds its parent.
+        let mut path = Vec::new();
+        let mut at = id;
+        while !self.nodes.contains_key(&at) {
+            match out.left(at, rows) {
+                Some(row) if path.len() < 10_000 => {
+                    at = row.parent;
+                    path.push(row);
+                }
+                _ => return false,
+            }
+        }
+        out.revived = true;
+        for row in path.into_iter().rev() {
+            if let Some(parent) = self.nodes.get_mut(&row.parent) {
+                parent.open_children += 1;
+            }
+            let ended = row.stopped.is_some();
+            let rolled = row.outcome;
+            self.nodes.insert(row.id, OpenNode { row, rolled, open_children: 0, ended, waiting: false });
+        }
+        true
+    }
+
+    /// A child finds its parent: it stands among the children, counts and rolls up.
+    pub(super) fn attach(&mut self, id: SectionId, parent: SectionId, out: &mut Changes) {
+        let Some(child) = self.nodes.get_mut(&id) else { return };
+        child.waiting = false;
+        child.row.parent = parent;
+        let (kind, ended, outcome) = (child.row.kind, child.ended, child.row.outcome);
+        let (counts, excluded) = (child.row.counts, child.row.is_excluded());
+        // A test of a run is planned once, whatever its attempts; a clean-up is not planned.
+        let planned_one =
+            kind != NodeKind::Test || (child.row.attempt == 0 && !child.row.flags.has(Flags::CLEANUP));
+        let Some(above) = self.nodes.get_mut(&parent) else { return };
+        above.row.children.push(id);
+        above.open_children += 1;
+        if above.row.children.len() == SEGMENT_LEN {
+            out.segments.push(Segment::of_children(parent, above.row.child_segments, &above.row.children));
+            above.row.child_segments += 1;
+            above.row.children.clear();
+        }
+        if planned_one {
+            let late = above.ended && !above.row.is_excluded() && missing(&above.row) > 0;
+            above.row.seen += 1;
+            if late {
+                self.tally.missing = self.tally.missing.saturating_sub(1);
+            }
+        }
+        let case_of = (above.row.kind == NodeKind::Test).then_some(above.row.key);
+        if let (Some(key), Some(child)) = (case_of, self.nodes.get_mut(&id)) {
+            child.row.key = TestKey::below(key, &child.row.name);
+        }
+        match kind {
+            NodeKind::Run | NodeKind::Test if !excluded => {
+                self.add_cases(parent, &counts, &Counts::default())
+            }
+            _ => {}
+        }
+        if ended {
+            self.count_child(id, parent, None, Some(outcome));
+            self.roll(id);
+        }
+    }
+
+    /// A child whose parent has not come waits; when too many do, it is placed below the job.
+    pub(super) fn wait_for(&mut self, parent: SectionId, id: SectionId, out: &mut Changes) {
+        if self.waiting_count >= MAX_WAITING {
+            return self.orphan(id, out);
+        }
+        self.waiting.entry(parent).or_default().push(id);
+        self.waiting_count += 1;
+    }
+
+    fn orphan(&mut self, id: SectionId, out: &mut Changes) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.row.flags.set(Flags::ORPHAN, true);
+            self.tally.orphans += 1;
+            self.attach(id, SectionId::ROOT, out);
+            self.leave_if_done(id, out);
+        }
+    }
+
+    /// Counts the end of a section at its parent and, when it is a case, at the run and the job.
+    pub(super) fn count_child(
+        &mut self,
+        id: SectionId,
+        parent: SectionId,
+        before: Option<Option<Outcome>>,
+        now: Option<Option<Outcome>>,
+    ) {
+        let is_section = self.nodes.get(&id).is_some_and(|n| n.row.kind == NodeKind::Section);
+        let Some(above) = self.nodes.get_mut(&parent).filter(|_| is_section && before != now) else { return };
+        let (mut less, mut more) = (Counts::default(), Counts::default());
+        if let Some(before) = before {
+            above.row.counts.take(before);
+            less.add(before);
+        }
+        if let Some(now) = now {
+            above.row.counts.add(now);
+            more.add(now);
+        }
+        if above.row.kind == NodeKind::Test && !above.waiting && !above.row.is_excluded() {
+            let up = above.row.parent;
+            self.add_cases(up, &more, &less);
+        }
+    }
+
+    /// Adds cases to a run and the job, or takes them away.
+    pub(super) fn add_cases(&mut self, from: SectionId, more: &Counts, less: &Counts) {
+        let mut at = from;
+        while let Some(node) = self.nodes.get_mut(&at) {
+            if matches!(node.row.kind, NodeKind::Run | NodeKind::Job) {
+                for (i, n) in node.row.counts.0.iter_mut().enumerate() {
+                    *n = (*n + more.0[i]).saturating_sub(less.0[i]);
+                }
+            }
+            if node.waiting || at == SectionId::ROOT {
+                break;
+            }
+            at = node.row.parent;
+        }
+    }
+
+    /// The outcome of a node that has ended rolls up, and on through parents that have ended before it.
+    pub(super) fn roll(&mut self, id: SectionId) {
+        let mut at = id;
+        while let Some(node) = self.nodes.get(&at) {
+            let excluded = node.row.is_excluded() || node.row.flags.has(Flags::NO_ROLLUP);
+            let (Some(outcome), false, false) =
+                (node.row.outcome, node.waiting || excluded, at == SectionId::ROOT)
+            else {
+                return;
+            };
+            let parent = node.row.parent;
+            let Some(above) = self.nodes.get_mut(&parent) else { return };
+            let rolled = above.rolled.map_or(outcome, |have| have.rollup(outcome));
+            above.rolled = Some(rolled);
+            if !above.is_closed() || above.row.outcome == Some(rolled) {
+                return;
+            }
+            let before = above.row.outcome.replace(rolled);
+            let (up, waiting) = (above.row.parent, above.waiting);
+            if !waiting {
+                self.count_child(parent, up, Some(before), Some(Some(rolled)));
+            }
+            at = parent;
+        }
+    }
+
+    /// A node that has ended and has no open child leaves as a row, and so may its parent.
+    pub(super) fn leave_if_done(&mut self, id: SectionId, out: &mut Changes) {
+        let mut at = id;
+        while at != SectionId::ROOT
+            && self.nodes.get(&at).is_some_and(|n| n.ended && n.open_children == 0 && !n.waiting)
+            && let Some(node) = self.nodes.remove(&at)
+        {
+            at = node.row.parent;
+            out.nodes.push(node.row);
+            if let Some(parent) = self.nodes.get_mut(&at) {
+                parent.open_children = parent.open_children.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The job has come to its end: what waits is placed below it, what is open becomes rows as it stands.
+    pub(super) fn settle(&mut self, _: &dyn Rows, out: &mut Changes) {
+        let mut waiting: Vec<SectionId> = self.waiting.drain().flat_map(|(_, ids)| ids).collect();
+        self.waiting_count = 0;
+        waiting.sort_unstable();
+        for id in waiting {
+            self.orphan(id, out);
+        }
+        self.tally.unplaced += self.pending_count as u64;
+        self.pending.clear();
+        self.pending_count = 0;
+        let mut open: Vec<(EventSeq, SectionId)> = self
+            .nodes
+            .iter()
+            .filter(|(id, _)| **id != SectionId::ROOT)
+            .map(|(id, n)| (n.row.start_seq, *id))
+            .collect();
+        open.sort_unstable();
+        // Children first, so that each finds its parent still here.
+        for (_, id) in open.into_iter().rev() {
+            let Some(node) = self.nodes.get_mut(&id) else { continue };
+            if !node.ended && !node.row.flags.has(Flags::NEVER_ENDED) {
+                node.row.flags.set(Flags::NEVER_ENDED, true);
+                match node.row.flags.has(Flags::ANNOUNCED) {
+                    true => self.tally.never_started += 1,
+                    false => self.tally.never_ended += 1,
+                }
+                if !node.row.is_excluded() {
+                    self.tally.missing += missing(&node.row);
+                }
+                let parent = node.row.parent;
+                node.row.outcome = node.rolled;
+                let outcome = node.row.outcome;
+                // A case that never ended is a case all the same.
+                self.count_child(id, parent, None, Some(outcome));
+                self.roll(id);
+            }
+        }
+        let mut left: Vec<SectionId> =
+            self.nodes.keys().copied().filter(|id| *id != SectionId::ROOT).collect();
+        left.sort_unstable();
+        for id in left {
+            if let Some(node) = self.nodes.remove(&id) {
+                out.nodes.push(node.row);
+            }
+        }
+        if let Some(root) = self.nodes.get_mut(&SectionId::ROOT) {
+            root.open_children = 0;
+        }
+    }
+
+    /// The job's own row, written again after each late word.
+    pub(super) fn close_root(&mut self, out: &mut Changes) {
+        if let Some(root) = self.nodes.get_mut(&SectionId::ROOT) {
+            root.row.stopped = self.job.ended;
+            root.row.outcome = root.rolled;
+            root.row.parent = SectionId::new(ProducerId(0), 0);
+            out.nodes.push(root.row.clone());
+        }
+    }
+}

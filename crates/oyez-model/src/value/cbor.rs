@@ -1,0 +1,186 @@
+//! A value in the journal: CBOR (RFC 8949). Null, booleans, numbers, texts, bytes, arrays and maps are themselves,
+//! big numbers carry the standard tags 2 and 3; what CBOR has no word for carries a tag of our own:
+//!
+//! | tag | content |
+//! |---|---|
+//! | 40100 | tuple: array |
+//! | 40101 | set: array |
+//! | 40102 | text with lone surrogates: bytes (WTF-8) |
+//! | 40103 | date and time: array of text (civil, ISO 8601), offset in seconds or null, zone name or null |
+//! | 40104 | opaque object: array of module, name, array of arguments, and the state when there is one |
+
+use minicbor::data::{Tag, Type};
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
+
+use super::{BigInt, DateTime, Opaque, Value};
+
+/// Values nested deeper than this are refused: a reader must not run out of stack.
+pub const MAX_DEPTH: usize = 128;
+
+const TUPLE: u64 = 40_100;
+const SET: u64 = 40_101;
+const SURROGATES: u64 = 40_102;
+const DATETIME: u64 = 40_103;
+const OPAQUE: u64 = 40_104;
+
+impl<C> Encode<C> for Value {
+    fn encode<W: encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        match self {
+            Value::Null => e.null()?.ok(),
+            Value::Bool(b) => e.bool(*b)?.ok(),
+            Value::Int(n) => e.i64(*n)?.ok(),
+            Value::Big(n) => e.tag(Tag::new(if n.negative { 3 } else { 2 }))?.bytes(&n.magnitude)?.ok(),
+            Value::Float(f) => e.f64(*f)?.ok(),
+            Value::Text(t) => e.str(t)?.ok(),
+            Value::Surrogates(b) => e.tag(Tag::new(SURROGATES))?.bytes(b)?.ok(),
+            Value::Bytes(b) => e.bytes(b)?.ok(),
+            Value::List(items) => encode_items(items, e, ctx),
+            Value::Tuple(items) => encode_items(items, e.tag(Tag::new(TUPLE))?, ctx),
+            Value::Set(items) => encode_items(items, e.tag(Tag::new(SET))?, ctx),
+            Value::Map(pairs) => {
+                e.map(pairs.len() as u64)?;
+                for (k, v) in pairs {
+                    k.encode(e, ctx)?;
+                    v.encode(e, ctx)?;
+                }
+                Ok(())
+            }
+            Value::DateTime(t) => {
+                e.tag(Tag::new(DATETIME))?.array(3)?.str(&t.civil.to_string())?;
+                t.offset.encode(e, ctx)?;
+                t.zone.encode(e, ctx)
+            }
+            Value::Opaque(o) => {
+                e.tag(Tag::new(OPAQUE))?
+                    .array(if o.state.is_some() { 4 } else { 3 })?
+                    .str(&o.module)?
+                    .str(&o.name)?;
+                encode_items(&o.args, e, ctx)?;
+                o.state.as_ref().map_or(Ok(()), |state| state.encode(e, ctx))
+            }
+        }
+    }
+
+    fn is_nil(&self) -> bool {
+        false
+    }
+}
+
+fn encode_items<C, W: encode::Write>(
+    items: &[Value],
+    e: &mut Encoder<W>,
+    ctx: &mut C,
+) -> Result<(), encode::Error<W::Error>> {
+    e.array(items.len() as u64)?;
+    items.iter().try_for_each(|item| item.encode(e, ctx))
+}
+
+impl<'b, C> Decode<'b, C> for Value {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        value(d, MAX_DEPTH)
+    }
+}
+
+fn bad(what: &'static str) -> decode::Error {
+    decode::Error::message(what)
+}
+
+fn value(d: &mut Decoder<'_>, depth: usize) -> Result<Value, decode::Error> {
+    let depth = depth.checked_sub(1).ok_or_else(|| bad("a value is nested too deep"))?;
+    Ok(match d.datatype()? {
+        Type::Null | Type::Undefined => {
+            d.skip()?;
+            Value::Null
+        }
+        Type::Bool => Value::Bool(d.bool()?),
+        Type::U8
+        | Type::U16
+        | Type::U32
+        | Type::U64
+        | Type::I8
+        | Type::I16
+        | Type::I32
+        | Type::I64
+        | Type::Int => {
+            let n = i128::from(d.int()?);
+            match i64::try_from(n) {
+                Ok(n) => Value::Int(n),
+                Err(_) => Value::Big(big_from(n)),
+            }
+        }
+        Type::F16 | Type::F32 | Type::F64 => Value::Float(d.f64()?),
+        Type::String => Value::Text(d.str()?.to_owned()),
+        Type::Bytes => Value::Bytes(d.bytes()?.to_vec()),
+        Type::Array => Value::List(items(d, depth)?),
+        Type::Map => {
+            let n = d.map()?.ok_or_else(|| bad("a map without a length"))?;
+            let mut pairs = Vec::with_capacity(bounded(n));
+            for _ in 0..n {
+                pairs.push((value(d, depth)?, value(d, depth)?));
+            }
+            Value::Map(pairs)
+        }
+        Type::Tag => match d.tag()?.as_u64() {
+            tag @ (2 | 3) => Value::Big(BigInt { negative: tag == 3, magnitude: d.bytes()?.to_vec() }),
+            TUPLE => Value::Tuple(items(d, depth)?),
+            SET => Value::Set(items(d, depth)?),
+            SURROGATES => Value::Surrogates(d.bytes()?.to_vec()),
+            DATETIME => datetime(d)?,
+            OPAQUE => opaque(d, depth)?,
+            // A tag of a newer version: what it stands before is kept, and the tag said.
+            tag => Value::Opaque(Box::new(Opaque {
+                module: "cbor".to_owned(),
+                name: format!("tag {tag}"),
+                args: vec![value(d, depth)?],
+                state: None,
+            })),
+        },
+        _ => return Err(bad("not a value")),
+    })
+}
+
+fn items(d: &mut Decoder<'_>, depth: usize) -> Result<Vec<Value>, decode::Error> {
+    let n = d.array()?.ok_or_else(|| bad("an array without a length"))?;
+    let mut out = Vec::with_capacity(bounded(n));
+    for _ in 0..n {
+        out.push(value(d, depth)?);
+    }
+    Ok(out)
+}
+
+fn datetime(d: &mut Decoder<'_>) -> Result<Value, decode::Error> {
+    if d.array()? != Some(3) {
+        return Err(bad("a date and time has three parts"));
+    }
+    let civil = d.str()?.parse().map_err(|_| bad("not a civil date and time"))?;
+    let offset = Option::<i32>::decode(d, &mut ())?;
+    Ok(Value::DateTime(DateTime { civil, offset, zone: Option::<String>::decode(d, &mut ())? }))
+}
+
+fn opaque(d: &mut Decoder<'_>, depth: usize) -> Result<Value, decode::Error> {
+    let n = d.array()?;
+    if !matches!(n, Some(3 | 4)) {
+        return Err(bad("an opaque object has three or four parts"));
+    }
+    let (module, name) = (d.str()?.to_owned(), d.str()?.to_owned());
+    let args = items(d, depth)?;
+    let state = if n == Some(4) { Some(value(d, depth)?) } else { None };
+    Ok(Value::Opaque(Box::new(Opaque { module, name, args, state })))
+}
+
+fn big_from(n: i128) -> BigInt {
+    let negative = n < 0;
+    let magnitude = if negative { -1 - n } else { n };
+    let bytes = magnitude.to_be_bytes();
+    let start = bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len());
+    BigInt { negative, magnitude: bytes[start..].to_vec() }
+}
+
+// A length from the wire is no reason to allocate: the vector grows with what really comes.
+fn bounded(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX).min(64)
+}

@@ -1,0 +1,122 @@
+//! Leases: rights that end by themselves. A row stays when its lease is given back, so that epochs only rise.
+
+use oyez_model::{JobId, Time};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::rows::{int, uint};
+use super::trouble::Trouble;
+use crate::api::{Lease, LeaseName, Owner};
+use crate::error::StoreError;
+
+/// A lease as it is stored.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub epoch: u64,
+    pub expires: Time,
+    pub job: Option<JobId>,
+    pub owner: Option<Owner>,
+}
+
+/// The name as it is stored: jobs and targets cannot be mistaken for each other.
+fn key(name: &LeaseName) -> String {
+    match name {
+        LeaseName::Job(id) => format!("job:{id}"),
+        LeaseName::Target(id) => format!("target:{id}"),
+    }
+}
+
+/// The lease of this name, run out or not.
+pub(super) fn get(conn: &Connection, name: &LeaseName) -> rusqlite::Result<Option<Held>> {
+    conn.prepare_cached("SELECT epoch, expires, job, host, pid, started, token FROM lease WHERE name = ?1")?
+        .query_row([key(name)], held)
+        .optional()
+}
+
+fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
+    let host: Option<String> = row.get(3)?;
+    let owner = match host {
+        None => None,
+        Some(host) => Some(Owner { host, pid: row.get(4)?, started: uint(row, 5)?, token: uint(row, 6)? }),
+    };
+    let job: Option<i64> = row.get(2)?;
+    Ok(Held {
+        epoch: uint(row, 0)?,
+        expires: Time(row.get(1)?),
+        job: job.map(|id| JobId(id.cast_unsigned())),
+        owner,
+    })
+}
+
+/// The epoch in force, if the lease was ever taken.
+pub(super) fn epoch(conn: &Connection, name: &LeaseName) -> rusqlite::Result<Option<u64>> {
+    Ok(get(conn, name)?.map(|held| held.epoch))
+}
+
+/// Takes or renews leases, all or none; within the caller's transaction.
+///
+/// # Errors
+/// [`StoreError::Held`] names the first that somebody else has; nothing is changed then.
+#[expect(clippy::too_many_arguments, reason = "one call, one row: a struct would only repeat the columns")]
+pub(super) fn take(
+    conn: &Connection,
+    t: Trouble<'_>,
+    names: &[LeaseName],
+    owner: &Owner,
+    job: Option<JobId>,
+    now: Time,
+    until: Time,
+    renew: bool,
+) -> Result<Vec<Lease>, StoreError> {
+    let mut next = Vec::with_capacity(names.len());
+    for name in names {
+        let before = get(conn, name).map_err(|e| t.of(e))?;
+        let mine = before.as_ref().is_some_and(|h| h.owner.as_ref() == Some(owner));
+        let free = before.as_ref().is_none_or(|h| h.owner.is_none() || h.expires <= now);
+        if !mine && (renew || !free) {
+            return Err(StoreError::Held {
+                name: name.to_string(),
+                owner: before
+                    .as_ref()
+                    .and_then(|h| h.owner.as_ref())
+                    .map_or_else(|| "nobody".to_owned(), Owner::to_string),
+                until: before.as_ref().map(|h| h.expires.to_string()),
+                job: before.and_then(|h| h.job),
+            });
+        }
+        let epoch = before.as_ref().map_or(1, |h| if mine { h.epoch } else { h.epoch + 1 });
+        let job = if renew { before.and_then(|h| h.job) } else { job };
+        next.push((Lease { epoch, expires: until }, job));
+    }
+    let mut put = conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO lease (name, epoch, expires, job, host, pid, started, token)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )
+        .map_err(|e| t.of(e))?;
+    for (name, (lease, job)) in names.iter().zip(&next) {
+        let row = params![
+            key(name),
+            int(lease.epoch),
+            lease.expires.0,
+            job.map(|id| int(id.0)),
+            owner.host,
+            owner.pid,
+            int(owner.started),
+            int(owner.token)
+        ];
+        put.execute(row).map_err(|e| t.of(e))?;
+    }
+    Ok(next.into_iter().map(|(lease, _)| lease).collect())
+}
+
+/// Gives leases back; the rows stay, without an owner.
+pub(super) fn release(conn: &Connection, names: &[LeaseName], owner: &Owner) -> rusqlite::Result<()> {
+    let mut put = conn.prepare_cached(
+        "UPDATE lease SET host = NULL, pid = NULL, started = NULL, token = NULL, job = NULL, expires = 0
+         WHERE name = ?1 AND token = ?2 AND pid = ?3 AND host = ?4",
+    )?;
+    for name in names {
+        put.execute(params![key(name), int(owner.token), owner.pid, owner.host])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,421 @@
+//! The embedded store: SQLite in WAL mode, one file, and a folder of large blobs beside it.
+//!
+//! ```text
+//! DIR/oyez.db        job, chunk (the journal), node, segment, producer (rows), checkpoint, lease, blob (small ones)
+//! DIR/oyez.db-wal    SQLite's log: what was committed and not yet moved into the file
+//! DIR/oyez.db-shm    SQLite's index of that log, shared between processes
+//! DIR/blobs/ab/...   large blobs by their hash
+//! DIR/oyez.lock      held while the file is made or migrated
+//! ```
+//!
+//! One thread writes. It takes everything that is in line ([`queue`]), runs it in one transaction ([`commit`]) and
+//! answers: group commit. Small chunks of ended jobs are merged in the pauses ([`merge`]). A second thread moves the
+//! log into the file, so that no commit waits for it. Readers have connections of their own ([`pool`]), and see one
+//! moment for as long as they live.
+//!
+//! Under [`Durability::Process`] SQLite runs with `synchronous=NORMAL`: a commit is in the kernel's hands, so that a
+//! killed process loses nothing; a power cut may lose the last commits, never the file. Under [`Durability::Power`]
+//! each commit is synced (`FULL`).
+//!
+//! Several processes may have the file open. Each has its own live states and looks at a job's last number again when
+//! the file has changed under it; a lease with an epoch keeps a job to one runner.
+
+mod blob;
+mod chunk;
+mod commit;
+mod fsck;
+mod jobs;
+mod lease;
+mod load;
+mod merge;
+mod mover;
+mod notify;
+mod pool;
+mod queue;
+mod reader;
+mod rows;
+mod schema;
+mod trouble;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use oyez_model::{BlobHash, EventSeq, JobId};
+use tokio::sync::watch;
+
+pub use fsck::{Finding, FsckOptions, FsckReport, fsck};
+
+use crate::api::{
+    Ack, Batch, Durability, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store,
+};
+use crate::blobs::Blobs;
+use crate::clock::{Clock, SystemClock};
+use crate::error::StoreError;
+use commit::{Answer, Ask, Committer, prepare};
+use mover::Mover;
+use pool::Pool;
+use queue::Queue;
+use reader::SqliteReader;
+use trouble::Trouble;
+
+/// The name of the file in the store's folder.
+pub const FILE: &str = "oyez.db";
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// What an ack promises.
+    pub durability: Durability,
+    /// Only read: nothing is made, migrated or written; appends are refused.
+    pub read_only: bool,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// The name of a registered SQLite file system to use instead of the system's: for tests that put faults in.
+    pub vfs: Option<String>,
+    /// Where large blobs go, if not into the folder `blobs`.
+    pub blobs: Option<Blobs>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        SqliteOptions {
+            durability: Durability::Process,
+            read_only: false,
+            clock: Arc::new(SystemClock),
+            vfs: None,
+            blobs: None,
+        }
+    }
+}
+
+/// A store in a folder.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    read_only: bool,
+    clock: Arc<dyn Clock>,
+    queue: Arc<Queue>,
+    pool: Arc<Pool>,
+    blobs: Blobs,
+    commits: watch::Sender<u64>,
+    watching: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    mover: Arc<Mover>,
+}
+
+/// An error of the system at a path, in the store's words.
+pub(crate) fn io_trouble(path: &Path, e: &std::io::Error) -> StoreError {
+    Trouble(path).io(e)
+}
+
+/// Runs a future to its end on this thread, which may block.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(handle) => handle.block_on(future),
+        Err(_) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.map_err(|e| io_trouble(Path::new("."), &e))?.block_on(future)
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in `folder`, making or migrating it unless it is to be read only.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], [`StoreError::Newer`], [`StoreError::Full`], [`StoreError::Damaged`], ...
+    pub fn open(folder: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let path = folder.join(FILE);
+        let power = options.durability == Durability::Power;
+        let pool = Arc::new(Pool::new(path.clone(), options.vfs.clone(), options.read_only));
+        let queue = Arc::new(Queue::default());
+        let commits = watch::Sender::new(0);
+        let mover = Arc::new(Mover::default());
+        let mut threads = Vec::new();
+        if options.read_only {
+            let conn = pool.take()?;
+            let found = schema::version(&conn).map_err(|e| Trouble(folder).of(e))?;
+            if found != schema::VERSION {
+                return Err(schema::not_of_today(folder, found));
+            }
+            pool.put(conn);
+        } else {
+            let conn = open_for_writing(folder, &path, &options, power, &mover)?;
+            let committer = Committer::new(conn, folder.to_owned(), options.clock.clone())?;
+            let (queue, commits, mover) = (queue.clone(), commits.clone(), mover.clone());
+            let moving = (mover.clone(), pool.clone());
+            threads.push(spawn(folder, "oyez-writer", move || {
+                writer::run(committer, &queue, &commits, &mover)
+            })?);
+            threads.push(spawn(folder, "oyez-mover", move || moving.0.run(&moving.1))?);
+        }
+        let blobs = match options.blobs {
+            Some(blobs) => blobs,
+            None => Blobs::local(&folder.join("blobs"), power)?,
+        };
+        Ok(SqliteStore {
+            path: folder.to_owned(),
+            read_only: options.read_only,
+            clock: options.clock,
+            queue,
+            pool,
+            blobs,
+            commits,
+            watching: AtomicBool::new(false),
+            threads: Mutex::new(threads),
+            mover,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Answer, StoreError> {
+        if self.read_only {
+            return Err(StoreError::ReadOnly {
+                path: self.path.clone(),
+                reason: "opened for reading only".to_owned(),
+            });
+        }
+        self.queue.ask(ask).await
+    }
+
+    /// Reads on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection, Trouble<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let pool = self.pool.clone();
+        let work = move || {
+            let conn = pool.take()?;
+            let result = read(&conn, Trouble(pool.path()));
+            pool.put(conn);
+            result
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// From now on commits of other processes wake those who wait, too.
+    fn watch_others(&self) {
+        if self.watching.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (commits, store) = (self.commits.clone(), self.path.join(FILE));
+        // It ends with the store: then nobody listens any more, and the sender is the last one.
+        let work = move || {
+            let watch = notify::Watch::new(&store);
+            while commits.receiver_count() > 0 {
+                match &watch {
+                    Some(watch) => drop(watch.wait(Duration::from_secs(1))),
+                    None => std::thread::sleep(Duration::from_millis(20)),
+                }
+                commits.send_modify(|n| *n += 1);
+            }
+        };
+        if spawn(&self.path, "oyez-watch", work).is_err() {
+            self.watching.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+fn spawn(
+    folder: &Path,
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|e| io_trouble(folder, &e))
+}
+
+fn open_for_writing(
+    folder: &Path,
+    path: &Path,
+    options: &SqliteOptions,
+    power: bool,
+    mover: &Arc<Mover>,
+) -> Result<rusqlite::Connection, StoreError> {
+    let t = Trouble(folder);
+    let in_system = options.vfs.is_none();
+    if in_system {
+        make_folder(folder).map_err(|e| t.io(&e))?;
+    }
+    let mut conn = pool::open(path, options.vfs.as_deref(), power, false).map_err(|e| t.of(e))?;
+    if schema::version(&conn).map_err(|e| t.of(e))? != schema::VERSION {
+        // Made or migrated by one process at a time; the lock ends with the file handle.
+        let lock = if in_system {
+            Some(File::create(folder.join("oyez.lock")).map_err(|e| t.io(&e))?)
+        } else {
+            None
+        };
+        if let Some(lock) = &lock {
+            lock.lock().map_err(|e| t.io(&e))?;
+        }
+        schema::prepare(&mut conn, folder)?;
+    }
+    // Whether it can be written is found out now, not at the first event.
+    conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(|e| t.of(e))?;
+    let mover = mover.clone();
+    let hook = move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+        mover.grown(u64::try_from(pages).unwrap_or(0));
+        Ok(())
+    };
+    conn.wal_hook(Some(hook)).map_err(|e| t.of(e))?;
+    Ok(conn)
+}
+
+/// Makes the folder, for its owner only: it holds what was tested, and how.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_job(&self, job: NewJob) -> Result<JobId, StoreError> {
+        match self.ask(Ask::Create(Box::new(job))).await? {
+            Answer::Job(id) => Ok(id),
+            _ => Err(StoreError::Closed),
+        }
+    }
+
+    async fn append(&self, job: JobId, batch: Batch) -> Result<Ack, StoreError> {
+        let batch = prepare(batch.producer, batch.first, batch.events, batch.epoch)?;
+        match self.ask(Ask::Append(job, batch)).await? {
+            Answer::Ack(ack) => Ok(ack),
+            _ => Err(StoreError::Closed),
+        }
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobInfo>, StoreError> {
+        let now = self.clock.now();
+        self.read(move |conn, t| jobs::list(conn, t, &filter, now)).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<JobInfo, StoreError> {
+        let now = self.clock.now();
+        self.read(move |conn, t| jobs::get(conn, t, id, now)).await
+    }
+
+    async fn find(&self, text: &str) -> Result<Vec<JobId>, StoreError> {
+        let text = text.to_owned();
+        self.read(move |conn, t| jobs::find(conn, &text).map_err(|e| t.of(e))).await
+    }
+
+    async fn reader(&self, job: JobId) -> Result<Box<dyn JobReader>, StoreError> {
+        let (pool, blobs) = (self.pool.clone(), self.blobs.clone());
+        let open = move || SqliteReader::open(pool, blobs, job).map(|r| Box::new(r) as Box<dyn JobReader>);
+        tokio::task::spawn_blocking(open).await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn wait(&self, job: JobId, after: EventSeq, timeout: Duration) -> Result<EventSeq, StoreError> {
+        // Listens before it looks, so that no commit falls in between.
+        let mut commits = self.commits.subscribe();
+        self.watch_others();
+        let end = tokio::time::Instant::now() + timeout;
+        loop {
+            let last = self.read(move |conn, t| load::last_seq(conn, job).map_err(|e| t.of(e))).await?;
+            if last.0 == 0 {
+                return Err(StoreError::NoJob(job));
+            }
+            if last > after {
+                return Ok(last);
+            }
+            if tokio::time::timeout_at(end, commits.changed()).await.is_err() {
+                return Ok(last);
+            }
+        }
+    }
+
+    async fn acquire(
+        &self,
+        names: &[LeaseName],
+        owner: &Owner,
+        job: Option<JobId>,
+        ttl: Duration,
+    ) -> Result<Vec<Lease>, StoreError> {
+        self.lease(names, owner, job, ttl, false).await
+    }
+
+    async fn renew(
+        &self,
+        names: &[LeaseName],
+        owner: &Owner,
+        ttl: Duration,
+    ) -> Result<Vec<Lease>, StoreError> {
+        self.lease(names, owner, None, ttl, true).await
+    }
+
+    async fn release(&self, names: &[LeaseName], owner: &Owner) -> Result<(), StoreError> {
+        self.ask(Ask::Release { names: names.to_vec(), owner: owner.clone() }).await.map(|_| ())
+    }
+
+    async fn put_blob(&self, bytes: Bytes) -> Result<BlobHash, StoreError> {
+        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+        if bytes.len() <= blob::PACK_UP_TO {
+            self.ask(Ask::PutBlob(blob::Packed::new(hash, &bytes))).await?;
+        } else {
+            self.blobs.put(hash, bytes).await?;
+        }
+        Ok(hash)
+    }
+
+    async fn get_blob(&self, hash: BlobHash) -> Result<Bytes, StoreError> {
+        let packed = self.read(move |conn, t| blob::get(conn, t, hash)).await?;
+        match packed {
+            Some(bytes) => Ok(bytes),
+            None => self.blobs.get(hash).await,
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.queue.close();
+        self.mover.stop();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let pool = self.pool.clone();
+        let end = move || {
+            for thread in threads {
+                // A thread that panicked has said so already; what it had acked is kept.
+                let _ = thread.join();
+            }
+            pool.clear();
+        };
+        tokio::task::spawn_blocking(end).await.map_err(|_| StoreError::Closed)
+    }
+}
+
+impl SqliteStore {
+    async fn lease(
+        &self,
+        names: &[LeaseName],
+        owner: &Owner,
+        job: Option<JobId>,
+        ttl: Duration,
+        renew: bool,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let until = self.clock.now().plus(i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX));
+        let ask = Ask::Acquire { names: names.to_vec(), owner: owner.clone(), job, until, renew };
+        match self.ask(ask).await? {
+            Answer::Leases(leases) => Ok(leases),
+            _ => Err(StoreError::Closed),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.mover.stop();
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Moves SQLite's log into the file on a thread of its own, so that no commit waits for it.
+//!
+//! Under load the log can grow faster than it is moved; then the writer itself waits once, and the log begins anew.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::pool::{self, Pool};
+
+/// The log is moved each time it has grown by so many pages (4 MiB) ...
+const STEP: u64 = 1024;
+/// ... and begins anew at the latest at so many (128 MiB).
+const LONGEST: u64 = 32 * STEP;
+/// A log that is longer when the store is closed is moved then; a shorter one is left to the next who opens the store,
+/// because moving it syncs the device.
+const LEAVE_UP_TO: u64 = STEP;
+
+#[derive(Debug, Default)]
+pub(super) struct Mover {
+    pages: AtomicU64,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    wanted: bool,
+    stopped: bool,
+}
+
+impl Mover {
+    /// The log has so many pages now.
+    pub(super) fn grown(&self, pages: u64) {
+        let before = self.pages.swap(pages, Ordering::Relaxed);
+        if pages / STEP > before / STEP {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).wanted = true;
+            self.work.notify_one();
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+        self.work.notify_all();
+    }
+
+    /// The thread: a connection of its own, opened when it is first needed.
+    pub(super) fn run(&self, pool: &Pool) {
+        let mut conn = None;
+        loop {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let idle = |state: &mut State| !state.wanted && !state.stopped;
+            let mut state = self.work.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+            if state.stopped {
+                return;
+            }
+            state.wanted = false;
+            drop(state);
+            if conn.is_none() {
+                conn = pool::open(pool.path(), pool.vfs(), false, false).ok();
+            }
+            if let Some(conn) = &conn {
+                // When it cannot be done now, the log only stays longer.
+                let _ = conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+            }
+        }
+    }
+
+    /// The writer waits for the log to be moved when it has become too long.
+    pub(super) fn restart_if_long(&self, conn: &Connection) {
+        if self.pages.load(Ordering::Relaxed) > LONGEST {
+            let _ = conn.execute_batch("PRAGMA wal_checkpoint(RESTART)");
+            self.pages.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The last the writer does: a long log is moved, freed pages are given back.
+    pub(super) fn finish(&self, conn: &Connection) {
+        if self.pages.load(Ordering::Relaxed) > LEAVE_UP_TO {
+            // Others may be reading: then as much as can be is done.
+            let _ = conn.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The tables, their version, and how an older file becomes one of today.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::trouble::Trouble;
+use crate::error::StoreError;
+
+/// The version of the file's layout that this Oyez writes.
+pub const VERSION: u32 = 2;
+
+/// What each version added; the n-th entry leads from version n to n + 1. An entry never changes once released.
+const STEPS: [&str; VERSION as usize] = [
+    // 0 -> 1: everything.
+    "CREATE TABLE job (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        uid BLOB NOT NULL UNIQUE,
+        state INTEGER NOT NULL,
+        row BLOB NOT NULL
+     );
+     CREATE INDEX job_state ON job (state);
+     CREATE TABLE job_tag (tag TEXT NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (tag, job)) WITHOUT ROWID;
+     CREATE TABLE job_guid (guid TEXT NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (guid, job)) WITHOUT ROWID;
+     CREATE TABLE chunk (
+        id INTEGER PRIMARY KEY,
+        count INTEGER NOT NULL,
+        codec INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        data BLOB NOT NULL
+     );
+     CREATE TABLE node (
+        job INTEGER NOT NULL,
+        producer INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        bad INTEGER,
+        PRIMARY KEY (job, producer, number)
+     ) WITHOUT ROWID;
+     CREATE INDEX node_bad ON node (job) WHERE bad IS NOT NULL;
+     CREATE TABLE segment (
+        job INTEGER NOT NULL,
+        producer INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (job, producer, number, kind, part)
+     ) WITHOUT ROWID;
+     CREATE TABLE producer (
+        job INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (job, id)
+     ) WITHOUT ROWID;
+     CREATE TABLE checkpoint (job INTEGER PRIMARY KEY, seq INTEGER NOT NULL, data BLOB NOT NULL);
+     CREATE TABLE unmerged (job INTEGER PRIMARY KEY);
+     CREATE TABLE lease (
+        name TEXT PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        job INTEGER,
+        host TEXT,
+        pid INTEGER,
+        started INTEGER,
+        token INTEGER
+     ) WITHOUT ROWID;",
+    // 1 -> 2: small blobs in the file itself.
+    "CREATE TABLE blob (
+        hash BLOB PRIMARY KEY,
+        size INTEGER NOT NULL,
+        codec INTEGER NOT NULL,
+        data BLOB
+     ) WITHOUT ROWID;",
+];
+
+/// Empty tables for the rows of one job, in a scratch file.
+pub(super) fn scratch(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "DROP TABLE IF EXISTS node; DROP TABLE IF EXISTS segment; DROP TABLE IF EXISTS producer;
+         CREATE TABLE node (job, producer, number, data, bad, PRIMARY KEY (job, producer, number)) WITHOUT ROWID;
+         CREATE TABLE segment (job, producer, number, kind, part, data,
+            PRIMARY KEY (job, producer, number, kind, part)) WITHOUT ROWID;
+         CREATE TABLE producer (job, id, data, PRIMARY KEY (job, id)) WITHOUT ROWID;",
+    )
+}
+
+/// Settings of a connection; `power` syncs at each commit.
+pub(super) fn configure(conn: &Connection, power: bool) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    conn.execute_batch(if power {
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 0;"
+    } else {
+        "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 0;"
+    })
+}
+
+/// The version of the file, 0 when it is new.
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<u32> {
+    conn.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// A file that can only be read must be of today's version.
+pub(super) fn not_of_today(path: &Path, found: u32) -> StoreError {
+    if found > VERSION {
+        return StoreError::Newer { path: path.to_owned(), found, known: VERSION };
+    }
+    let reason = format!("it has version {found}, and must be migrated to {VERSION} before it can be read");
+    StoreError::ReadOnly { path: path.to_owned(), reason }
+}
+
+/// Makes the tables of a new file, or brings an older file up to today's version.
+///
+/// # Errors
+/// [`StoreError::Newer`] for a file of a newer version, or the store's own trouble.
+pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let t = Trouble(path);
+    let found = version(conn).map_err(|e| t.of(e))?;
+    if found > VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
+    }
+    if found == 0 {
+        // Only before the first table can these two be chosen.
+        conn.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")
+            .map_err(|e| t.of(e))?;
+    }
+    let mode: String =
+        conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(|e| t.of(e))?;
+    if mode != "wal" {
+        return Err(StoreError::Io {
+            path: path.to_owned(),
+            reason: format!("journal mode is {mode}, not wal"),
+        });
+    }
+    if found == VERSION {
+        return Ok(());
+    }
+    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| t.of(e))?;
+    // Looked at again under the lock: another process may have been first.
+    let found = version(&tx).map_err(|e| t.of(e))?;
+    for step in STEPS.iter().skip(found as usize) {
+        tx.execute_batch(step).map_err(|e| t.of(e))?;
+        fail::fail_point!("store::migrate");
+    }
+    tx.execute_batch(&format!("PRAGMA user_version = {VERSION}")).map_err(|e| t.of(e))?;
+    fail::fail_point!("store::migrate");
+    tx.commit().map_err(|e| t.of(e))
+}

@@ -1,0 +1,78 @@
+//! `cargo xtask test`: everything that has to pass before a change is taken.
+
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::step::{Step, Steps};
+use crate::tools::{self, DENY, NEXTEST};
+
+/// Arguments of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Runs only this step (may be given more than once): format, lints, deny, tests, doctests.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+}
+
+/// The steps, cheapest first.
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        line: &["cargo", "fmt", "--all", "--check"],
+        advice: "run `cargo fmt --all` and look at what it changed",
+    },
+    Step {
+        name: "lints",
+        line: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        advice: "mend what clippy points at; where it is wrong, `#[expect(..., reason = \"...\")]` says why",
+    },
+    Step {
+        name: "deny",
+        line: &["cargo", "deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"],
+        advice: "take another crate, or widen deny.toml with the reason beside it",
+    },
+    Step {
+        name: "tests",
+        line: &["cargo", "nextest", "run", "--workspace", "--no-fail-fast"],
+        advice: "run the one that fails alone: `cargo nextest run NAME`",
+    },
+    // nextest runs no documentation tests.
+    Step {
+        name: "doctests",
+        line: &["cargo", "test", "--doc", "--workspace"],
+        advice: "mend the example in the documentation that the output names",
+    },
+];
+
+/// Installs what the steps need, runs them, and says how long each took.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let chosen = chosen(&arguments.only)?;
+    let mut steps = Steps::default();
+    let start = Instant::now();
+    for step in &chosen {
+        match step.name {
+            "format" => tools::need_component("rustfmt", "fmt")?,
+            "lints" => tools::need_component("clippy", "clippy")?,
+            "deny" => tools::need_cargo_tool(&DENY)?,
+            "tests" => {
+                tools::need_cargo_tool(&NEXTEST)?;
+                tools::want_system_tools(tools::SYSTEM);
+            }
+            _ => {}
+        }
+    }
+    steps.note("set-up", start.elapsed());
+    for step in chosen {
+        steps.run(step)?;
+    }
+    steps.finish()
+}
+
+/// The steps with the names given; all if none is given.
+fn chosen(only: &[String]) -> Result<Vec<&'static Step>, Error> {
+    if let Some(name) = only.iter().find(|name| STEPS.iter().all(|step| step.name != name.as_str())) {
+        let known = STEPS.iter().map(|step| step.name).collect();
+        return Err(Error::NoSuchStep { name: name.clone(), known });
+    }
+    Ok(STEPS.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)).collect())
+}
