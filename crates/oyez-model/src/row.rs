@@ -180,6 +180,11 @@ impl NodeRow {
         self.flags.has(Flags::RETRIED) || self.flags.has(Flags::CLEANUP) || self.flags.has(Flags::REMOVED)
     }
 
+    /// Planned children that have not come.
+    pub(crate) fn missing(&self) -> u64 {
+        self.planned.map_or(0, |planned| planned.saturating_sub(self.seen))
+    }
+
     /// The row in bytes, without its id; `epoch` is the time of the job's first event.
     #[must_use]
     pub fn pack(&self, epoch: Time) -> Vec<u8> {
@@ -341,8 +346,7 @@ fn pack_children(out: &mut Vec<u8>, own: SectionId, children: &[SectionId]) {
     for child in children {
         let same = child.producer == before.producer;
         let delta = child.number.wrapping_sub(before.number).cast_signed();
-        let zigzag = ((delta << 1) ^ (delta >> 63)).cast_unsigned();
-        pack::put(out, zigzag.wrapping_shl(1) | u64::from(!same));
+        put_marked(out, zigzag(delta), !same);
         if !same {
             pack::put(out, child.producer.0);
         }
@@ -355,21 +359,22 @@ fn unpack_children(from: &mut Unpack<'_>, own: SectionId) -> Option<Vec<SectionI
     let mut out = Vec::with_capacity(usize::try_from(n).ok()?.min(SEGMENT_LEN));
     let mut before = own;
     for _ in 0..n {
-        let head = from.get()?;
-        let zigzag = head >> 1;
-        let delta = (zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed());
-        let producer = if head & 1 == 1 { ProducerId(from.get()?) } else { before.producer };
-        before = SectionId::new(producer, before.number.wrapping_add_signed(delta));
+        let (delta, other) = get_marked(from)?;
+        let producer = if other { ProducerId(from.get()?) } else { before.producer };
+        before = SectionId::new(producer, before.number.wrapping_add_signed(unzigzag(delta)));
         out.push(before);
     }
     Some(out)
 }
 
+// Rising numbers, so a delta to the one before. The first may stand before the base: what was heard of a node before
+// it began has hung on it since.
 fn pack_hangs(out: &mut Vec<u8>, base: EventSeq, hangs: &[Hang]) {
     pack::put(out, hangs.len() as u64);
     let mut before = base.0;
-    for hang in hangs {
-        pack::put(out, hang.seq.0.wrapping_sub(before) << 1 | u64::from(hang.is_log));
+    for (i, hang) in hangs.iter().enumerate() {
+        let delta = hang.seq.0.wrapping_sub(before);
+        put_marked(out, if i == 0 { zigzag(delta.cast_signed()) } else { delta }, hang.is_log);
         before = hang.seq.0;
     }
 }
@@ -378,12 +383,38 @@ fn unpack_hangs(from: &mut Unpack<'_>, base: EventSeq) -> Option<Vec<Hang>> {
     let n = from.get()?;
     let mut out = Vec::with_capacity(usize::try_from(n).ok()?.min(SEGMENT_LEN));
     let mut before = base.0;
-    for _ in 0..n {
-        let head = from.get()?;
-        before = before.wrapping_add(head >> 1);
-        out.push(Hang { seq: EventSeq(before), is_log: head & 1 == 1 });
+    for i in 0..n {
+        let (delta, is_log) = get_marked(from)?;
+        before = before.wrapping_add(if i == 0 { unzigzag(delta).cast_unsigned() } else { delta });
+        out.push(Hang { seq: EventSeq(before), is_log });
     }
     Some(out)
+}
+
+// A number of 64 bits and a mark of one: a varint of 65 bits, whose first byte holds the mark and the six lowest bits.
+fn put_marked(out: &mut Vec<u8>, n: u64, mark: bool) {
+    let low = (n as u8 & 0x3f) << 1 | u8::from(mark);
+    if n >> 6 == 0 {
+        out.push(low);
+    } else {
+        out.push(low | 0x80);
+        pack::put(out, n >> 6);
+    }
+}
+
+fn get_marked(from: &mut Unpack<'_>) -> Option<(u64, bool)> {
+    let first = from.byte()?;
+    let high = if first & 0x80 == 0 { 0 } else { from.get()? };
+    let low = u64::from(first >> 1 & 0x3f);
+    (high < 1 << 58).then_some((high << 6 | low, first & 1 == 1))
+}
+
+fn zigzag(n: i64) -> u64 {
+    ((n << 1) ^ (n >> 63)).cast_unsigned()
+}
+
+fn unzigzag(n: u64) -> i64 {
+    (n >> 1).cast_signed() ^ -((n & 1).cast_signed())
 }
 
 /// What a segment holds.

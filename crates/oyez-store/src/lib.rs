@@ -1,7 +1,7 @@
 //! The journal, and everything that is kept beside it.
 //!
 //! [`Store`] is what the rest of Oyez knows: jobs, appends that are acked when they are kept, leases, blobs. Two forms
-//! pass the same conformance suite ([`conformance`]): [`MemoryStore`] and [`SqliteStore`]. Nothing above this crate may
+//! pass the same conformance suite (`conformance`): [`MemoryStore`] and [`SqliteStore`]. Nothing above this crate may
 //! assume one process or one machine.
 //!
 //! ```text
@@ -20,14 +20,18 @@
 //! | [`sqlite`] | the embedded default; the layout of its file is described there |
 //! | [`blobs`] | content by its hash: small ones packed, large ones in an object store |
 //! | [`clock`] | time and randomness, behind a trait |
+//! | `sim` | files behind a trait, with faults and power cuts; with the feature `testing`, like the suite |
 
 pub mod admit;
 pub mod api;
 pub mod blobs;
 pub mod clock;
+#[cfg(feature = "testing")]
 pub mod conformance;
 pub mod error;
 pub mod memory;
+#[cfg(feature = "testing")]
+pub mod sim;
 pub mod sqlite;
 pub mod tree;
 

@@ -131,6 +131,7 @@ impl Live {
             return Err(CheckpointError);
         }
         let epoch = whole.job.submitted;
+        let rooted = whole.nodes.iter().any(|n| n.id == SectionId::ROOT);
         let mut live = Live::new();
         for n in whole.nodes {
             let row = NodeRow::unpack(n.id, epoch, &n.row).ok_or(CheckpointError)?;
@@ -142,6 +143,9 @@ impl Live {
                 waiting: n.waiting,
             };
             live.nodes.insert(n.id, node);
+        }
+        if !rooted {
+            return Err(CheckpointError);
         }
         for p in whole.pending {
             let mut events = Vec::with_capacity(p.seqs.len().min(1024));

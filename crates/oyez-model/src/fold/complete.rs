@@ -3,6 +3,8 @@
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
+use crate::row::{Flags, NodeRow};
+
 /// Why a report is not complete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct Gap {
@@ -87,16 +89,37 @@ pub(crate) struct Tally {
 /// Examples kept with a count, so that a monstrous job cannot make them grow.
 const EXAMPLES: usize = 8;
 
-pub(crate) fn note(list: &mut Vec<String>, text: impl FnOnce() -> String) {
-    if list.len() < EXAMPLES {
-        let text = text();
-        if !list.contains(&text) {
-            list.push(text);
-        }
+/// Notes an example, once. Kept are the first of them by the alphabet, not by time: producers are heard in any order.
+pub(crate) fn note(list: &mut Vec<String>, text: String) {
+    if let Err(at) = list.binary_search(&text)
+        && at < EXAMPLES
+    {
+        list.insert(at, text);
+        list.truncate(EXAMPLES);
     }
 }
 
 impl Tally {
+    /// A node that was given up ended, or was taken back, after all: it is no gap any more.
+    pub(crate) fn forgive(&mut self, row: &mut NodeRow) {
+        if row.flags.has(Flags::NEVER_ENDED) {
+            row.flags.set(Flags::NEVER_ENDED, false);
+            let gap =
+                if row.flags.has(Flags::ANNOUNCED) { &mut self.never_started } else { &mut self.never_ended };
+            *gap = gap.saturating_sub(1);
+        }
+    }
+
+    /// What a node planned and did not get is a gap once it is closed.
+    pub(crate) fn miss(&mut self, row: &NodeRow) {
+        self.missing = self.missing.saturating_add(row.missing());
+    }
+
+    /// A closed node does not count any more, and neither does what it planned.
+    pub(crate) fn forget_missing(&mut self, row: &NodeRow) {
+        self.missing = self.missing.saturating_sub(row.missing());
+    }
+
     /// The gaps, given how many producers never said that they were done.
     pub(crate) fn gaps(&self, not_closed: u64) -> Vec<Gap> {
         let mut gaps = Vec::new();

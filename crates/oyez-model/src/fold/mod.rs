@@ -11,11 +11,12 @@
 //! * What was planned, announced, begun and never ended, dropped or cut off is counted: [`Live::completeness`].
 //!
 //! The order in which independent producers are heard changes no row but in the order of children of a common parent
-//! and in the journal numbers. `tests/fold.rs` holds this and the other rules as properties.
+//! and in the journal numbers. `tests/fold_*.rs` hold this and the other rules as properties.
 
 mod checkpoint;
 mod complete;
 mod nodes;
+mod pending;
 
 use rustc_hash::FxHashMap;
 
@@ -24,7 +25,7 @@ pub use complete::{Completeness, Gap};
 use complete::{Tally, note};
 
 use crate::event::{Event, EventBody, JobSubmitted};
-use crate::ids::{EventNumber, EventSeq, ProducerId, SectionId, TestKey};
+use crate::ids::{EventNumber, EventSeq, JobUid, ProducerId, SectionId, TestKey};
 use crate::outcome::Outcome;
 use crate::row::{JobRow, NodeKind, NodeRow, Presence, ProducerRow, Segment};
 use crate::state::{JobSource, JobState, Verdict};
@@ -81,6 +82,13 @@ impl Changes {
     fn left(&self, id: SectionId, rows: &dyn Rows) -> Option<NodeRow> {
         self.nodes.iter().rfind(|row| row.id == id).cloned().or_else(|| rows.node(id))
     }
+
+    /// A producer that has left, in these changes or before them; finding one is a revival.
+    fn producer_left(&mut self, id: ProducerId, rows: &dyn Rows) -> Option<ProducerRow> {
+        let left = self.producers.iter().rfind(|p| p.id == id).cloned().or_else(|| rows.producer(id));
+        self.revived |= left.is_some();
+        left
+    }
 }
 
 /// A node that is open, or has open children.
@@ -126,7 +134,7 @@ impl Live {
     /// A job of which nothing has been heard.
     #[must_use]
     pub fn new() -> Self {
-        let nothing = crate::ids::JobUid::from_bytes([0; 16]);
+        let nothing = JobUid::from_bytes([0; 16]);
         let root = NodeRow::new(SectionId::ROOT, SectionId::ROOT, NodeKind::Job);
         let root = OpenNode { row: root, rolled: None, open_children: 0, ended: false, waiting: false };
         Live {
@@ -178,7 +186,8 @@ impl Live {
         self.last_seq = seq;
         self.job.events += 1;
         let was_final = self.job.state.is_final();
-        let mut step = Step { live: self, rows, out, seq, time: event.time, producer: event.producer };
+        let mut step =
+            Step { live: self, rows, out, seq, time: event.time, producer: event.producer, again: false };
         step.heard(event.number);
         step.body(event);
         if self.job.state.is_final() {
@@ -218,7 +227,7 @@ impl Live {
     /// How many nodes are open.
     #[must_use]
     pub fn open_nodes(&self) -> usize {
-        self.nodes.len() - 1
+        self.nodes.len().saturating_sub(1)
     }
 
     /// The rows of what is open, as they stand; the job's own is among them. In no particular order.
@@ -293,19 +302,25 @@ pub(crate) struct Step<'a> {
     pub seq: EventSeq,
     pub time: Time,
     pub producer: ProducerId,
+    /// The event waited for its node: what it counts for the job was counted when it came.
+    pub again: bool,
 }
 
 impl Step<'_> {
     fn heard(&mut self, number: EventNumber) {
         let (rows, id, out) = (self.rows, self.producer, &mut *self.out);
         let known = self.live.producers.entry(id).or_insert_with(|| {
-            let left = out.producers.iter().rfind(|p| p.id == id).cloned().or_else(|| rows.producer(id));
-            out.revived |= left.is_some();
-            left.unwrap_or_else(|| ProducerRow { id, ..ProducerRow::default() })
+            out.producer_left(id, rows).unwrap_or_else(|| ProducerRow { id, ..ProducerRow::default() })
         });
         known.last = number.0;
         known.last_seq = self.seq;
-        // Back again after it was given up: it may say more.
+        // Back again after it was given up: it may say more, and its numbers show that nothing was lost.
+        if known.presence == Presence::Broke {
+            self.live.tally.broke = self.live.tally.broke.saturating_sub(1);
+            if self.live.tally.broke == 0 {
+                self.live.tally.broke_why.clear();
+            }
+        }
         known.presence = Presence::Here;
     }
 
@@ -361,14 +376,8 @@ impl Step<'_> {
                     p.label = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
                 }
             }
-            EventBody::ProducerLeft(_) => self.gone(self.producer, Presence::Left),
-            EventBody::ProducerBroke(b) => {
-                let who = b.producer.unwrap_or(self.producer);
-                let label = self.live.producers.get(&who).map(|p| p.label.clone()).unwrap_or_default();
-                self.live.tally.broke += 1;
-                note(&mut self.live.tally.broke_why, || format!("{label} {}", b.reason).trim().to_owned());
-                self.gone(who, Presence::Broke);
-            }
+            EventBody::ProducerLeft(_) => self.left(),
+            EventBody::ProducerBroke(b) => self.broke(b.producer.unwrap_or(self.producer), &b.reason),
             EventBody::ContextOpened(_) | EventBody::ContextClosed(_) | EventBody::TargetLock(_) => {}
             EventBody::SectionAnnounced(b) => self.start(b.id, at(b.parent), NodeKind::Section, |row| {
                 row.r#type.clone_from(&b.r#type);
@@ -391,12 +400,12 @@ impl Step<'_> {
             EventBody::SectionStopped(b) => {
                 let ended = b.ended.map_or(time, Time);
                 let long = b.reason.as_ref().is_some_and(|r| r.len() > crate::row::REASON_LEN);
-                if b.data.is_some() || long {
-                    self.hang(at(b.id), event, false);
+                if (b.data.is_some() || long) && !self.try_hang(at(b.id), event, false) {
+                    return;
                 }
                 self.stop(event, at(b.id), b.outcome, b.reason.as_deref(), b.rollup != Some(false), ended);
             }
-            EventBody::SectionRemoved(b) => self.remove(at(b.id)),
+            EventBody::SectionRemoved(b) => self.remove(event, at(b.id)),
             EventBody::TargetAcquired(b) => self.start(b.id, at(b.test), NodeKind::Section, |row| {
                 row.r#type.push_str("Target");
                 row.name.clone_from(&b.target.id);
@@ -440,13 +449,17 @@ impl Step<'_> {
                 self.hang(SectionId::ROOT, event, false);
             }
             EventBody::OutputDropped(b) => {
-                self.live.tally.dropped += b.bytes;
-                note(&mut self.live.tally.dropped_why, || b.why.clone());
+                if !self.again {
+                    self.live.tally.dropped = self.live.tally.dropped.saturating_add(b.bytes);
+                    note(&mut self.live.tally.dropped_why, b.why.clone());
+                }
                 self.hang(at(b.id), event, true);
             }
             EventBody::SourceCut(b) => {
-                self.live.tally.cuts += 1;
-                note(&mut self.live.tally.cut_why, || b.reason.clone());
+                if !self.again {
+                    self.live.tally.cuts += 1;
+                    note(&mut self.live.tally.cut_why, b.reason.clone());
+                }
                 self.hang(at(b.id), event, false);
             }
             EventBody::Unknown(_) => self.live.tally.unknown += 1,
@@ -454,6 +467,10 @@ impl Step<'_> {
     }
 
     fn submitted(&mut self, b: &JobSubmitted) {
+        // A job is submitted once: nobody can give it another identity later.
+        if self.live.nodes.get(&SectionId::ROOT).is_some_and(|root| root.row.started.is_some()) {
+            return;
+        }
         let job = &mut self.live.job;
         job.uid = b.uid;
         job.name.clone_from(&b.name);
@@ -493,10 +510,25 @@ impl Step<'_> {
         }
     }
 
-    fn gone(&mut self, who: ProducerId, how: Presence) {
-        let known = self.live.producers.remove(&who).or_else(|| self.rows.producer(who));
+    fn left(&mut self) {
+        if let Some(mut row) = self.live.producers.remove(&self.producer) {
+            row.presence = Presence::Left;
+            self.out.producers.push(row);
+        }
+    }
+
+    fn broke(&mut self, who: ProducerId, reason: &str) {
+        let known = self.live.producers.remove(&who).or_else(|| self.out.producer_left(who, self.rows));
         let mut row = known.unwrap_or_else(|| ProducerRow { id: who, ..ProducerRow::default() });
-        row.presence = how;
+        let tally = &mut self.live.tally;
+        match row.presence {
+            // It had said that it was done: nothing is missing when it goes away then.
+            Presence::Left => return,
+            Presence::Here => tally.broke += 1,
+            Presence::Broke => {}
+        }
+        note(&mut tally.broke_why, format!("{} {reason}", row.label).trim().to_owned());
+        row.presence = Presence::Broke;
         self.out.producers.push(row);
     }
 }

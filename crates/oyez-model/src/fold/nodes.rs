@@ -17,31 +17,41 @@ impl Step<'_> {
         fill: impl FnOnce(&mut NodeRow),
     ) {
         let id = SectionId::new(self.producer, number);
-        if number == 0 || id == parent {
+        if number == 0 {
+            // The job's own number: nothing can be found below it again.
+            self.live.tally.unplaced += 1;
             return;
         }
-        if let Some(node) = self.live.nodes.get_mut(&id) {
-            // What was announced begins; anything else that begins twice is heard once.
-            if node.row.flags.has(Flags::ANNOUNCED) && !node.ended {
-                node.row.flags.set(Flags::ANNOUNCED, false);
-                fill(&mut node.row);
-                node.row.start_seq = self.seq;
-            }
-            return;
+        if self.live.nodes.contains_key(&id) {
+            return self.begin_announced(id, kind, fill);
         }
         if let Some(producer) = self.live.producers.get_mut(&self.producer) {
-            if number <= producer.max_node && self.out.left(id, self.rows).is_some() {
+            let heard_of = number <= producer.max_node;
+            producer.max_node = producer.max_node.max(number);
+            if heard_of && let Some(row) = self.out.left(id, self.rows) {
+                // Without its row, a fold from a checkpoint would take it for a new one.
+                self.out.revived = true;
+                if row.flags.has(Flags::ANNOUNCED)
+                    && row.stopped.is_none()
+                    && self.live.bring(id, self.rows, self.out)
+                {
+                    self.begin_announced(id, kind, fill);
+                }
                 return;
             }
-            producer.max_node = producer.max_node.max(number);
         }
         let mut row = NodeRow::new(id, parent, kind);
         row.start_seq = self.seq;
         fill(&mut row);
+        let known = parent != id && self.live.bring(parent, self.rows, self.out);
+        let circle = parent == id || known && self.live.waits_for(parent, id);
         self.live
             .nodes
             .insert(id, OpenNode { row, rolled: None, open_children: 0, ended: false, waiting: true });
-        if self.live.bring(parent, self.rows, self.out) {
+        if circle {
+            self.live.orphan(id, self.out);
+            self.live.leave_if_done(parent, self.out);
+        } else if known {
             self.live.attach(id, parent, self.out);
         } else {
             self.live.wait_for(parent, id, self.out);
@@ -55,30 +65,37 @@ impl Step<'_> {
                 self.live.leave_if_done(child, self.out);
             }
         }
-        if self.live.pending_count > 0
-            && let Some(events) = self.live.pending.remove(&id)
-        {
-            self.live.pending_count -= events.len();
-            for (seq, event) in events {
-                let mut step = Step {
-                    live: self.live,
-                    rows: self.rows,
-                    out: self.out,
-                    seq,
-                    time: event.time,
-                    producer: event.producer,
-                };
-                step.body(&event);
+        self.place_pending(id);
+    }
+
+    /// What was announced begins; anything else that begins twice is heard once.
+    fn begin_announced(&mut self, id: SectionId, kind: NodeKind, fill: impl FnOnce(&mut NodeRow)) {
+        let Some(node) = self.live.nodes.get_mut(&id) else { return };
+        if node.row.flags.has(Flags::ANNOUNCED) && node.row.kind == kind && !node.ended {
+            node.row.flags.set(Flags::ANNOUNCED, false);
+            fill(&mut node.row);
+            node.row.start_seq = self.seq;
+            if node.row.flags.has(Flags::NEVER_ENDED) && !node.row.flags.has(Flags::ANNOUNCED) {
+                // The job had ended before: it did begin, and is not known to have ended.
+                self.live.tally.never_started = self.live.tally.never_started.saturating_sub(1);
+                self.live.tally.never_ended += 1;
             }
+            self.live.set_key(id);
         }
     }
 
     /// An event hangs on a node.
     pub(super) fn hang(&mut self, id: SectionId, event: &Event, is_log: bool) {
+        self.try_hang(id, event, is_log);
+    }
+
+    /// The same; false when the node has not begun yet and the event waits for it.
+    pub(super) fn try_hang(&mut self, id: SectionId, event: &Event, is_log: bool) -> bool {
         if !self.live.bring(id, self.rows, self.out) {
-            return self.keep_for(id, event);
+            self.keep_for(id, event);
+            return false;
         }
-        let Some(node) = self.live.nodes.get_mut(&id) else { return };
+        let Some(node) = self.live.nodes.get_mut(&id) else { return false };
         if node.row.hangs.last().is_none_or(|last| last.seq != self.seq) {
             node.row.hangs.push(Hang { seq: self.seq, is_log });
         }
@@ -88,6 +105,7 @@ impl Step<'_> {
             node.row.hangs.clear();
         }
         self.live.leave_if_done(id, self.out);
+        true
     }
 
     pub(super) fn rename(&mut self, id: SectionId, name: &str) {
@@ -95,6 +113,7 @@ impl Step<'_> {
             if let Some(node) = self.live.nodes.get_mut(&id) {
                 name.clone_into(&mut node.row.name);
             }
+            self.live.set_key(id);
             self.live.leave_if_done(id, self.out);
         }
     }
@@ -117,12 +136,11 @@ impl Step<'_> {
         }
         let Some(node) = self.live.nodes.get_mut(&id) else { return };
         let before = node.is_closed().then_some(node.row.outcome);
-        if node.row.flags.has(Flags::NEVER_ENDED) {
-            node.row.flags.set(Flags::NEVER_ENDED, false);
-            self.live.tally.never_ended = self.live.tally.never_ended.saturating_sub(1);
-        }
+        self.live.tally.forgive(&mut node.row);
         node.row.stopped = Some(time);
-        node.row.flags.set(Flags::NO_ROLLUP, !rollup);
+        if !node.row.flags.has(Flags::REMOVED) {
+            node.row.flags.set(Flags::NO_ROLLUP, !rollup);
+        }
         if outcome.is_some() {
             node.rolled = outcome;
         }
@@ -132,7 +150,7 @@ impl Step<'_> {
             node.row.reason = cut(reason);
         }
         if before.is_none() && !node.row.is_excluded() {
-            self.live.tally.missing += missing(&node.row);
+            self.live.tally.miss(&node.row);
         }
         let node = &self.live.nodes[&id];
         if !node.waiting {
@@ -147,8 +165,12 @@ impl Step<'_> {
     pub(super) fn retried(&mut self, id: SectionId) {
         if self.live.bring(id, self.rows, self.out)
             && let Some(node) = self.live.nodes.get_mut(&id)
+            && node.row.kind == NodeKind::Test
             && !node.row.is_excluded()
         {
+            if node.is_closed() {
+                self.live.tally.forget_missing(&node.row);
+            }
             node.row.flags.set(Flags::RETRIED, true);
             let (counts, parent, waiting) = (node.row.counts, node.row.parent, node.waiting);
             if !waiting {
@@ -157,41 +179,27 @@ impl Step<'_> {
         }
     }
 
-    /// A node is taken back: shown no more and counted no more; what it rolled up before stays rolled up.
-    pub(super) fn remove(&mut self, id: SectionId) {
-        if id == SectionId::ROOT || !self.live.bring(id, self.rows, self.out) {
+    /// A node is taken back: shown no more and counted no more. One that had ended keeps what it rolls up, one that
+    /// was open never does.
+    pub(super) fn remove(&mut self, event: &Event, id: SectionId) {
+        if id == SectionId::ROOT {
             return;
         }
-        let time = self.time;
+        if !self.live.bring(id, self.rows, self.out) {
+            return self.keep_for(id, event);
+        }
+        self.live.uncount(id);
         let Some(node) = self.live.nodes.get_mut(&id) else { return };
-        if !node.row.flags.has(Flags::REMOVED) {
-            let before = node.is_closed().then_some(node.row.outcome);
-            node.row.flags.set(Flags::REMOVED, true);
+        self.live.tally.forgive(&mut node.row);
+        node.row.flags.set(Flags::REMOVED, true);
+        if !node.ended {
             node.row.flags.set(Flags::NO_ROLLUP, true);
-            node.row.stopped.get_or_insert(time);
+            node.row.outcome = node.rolled;
+            node.row.stopped = Some(self.time);
             node.ended = true;
-            let (parent, waiting) = (node.row.parent, node.waiting);
-            if !waiting && before.is_some() {
-                self.live.count_child(id, parent, before, None);
-            }
         }
         self.live.leave_if_done(id, self.out);
     }
-
-    /// An event about a node that has not begun yet is kept until it does.
-    fn keep_for(&mut self, id: SectionId, event: &Event) {
-        if self.live.pending_count >= MAX_WAITING || self.live.job.state.is_final() {
-            self.live.tally.unplaced += 1;
-            return;
-        }
-        self.live.pending.entry(id).or_default().push((self.seq, event.clone()));
-        self.live.pending_count += 1;
-    }
-}
-
-/// Planned children of a node that have not come.
-fn missing(row: &NodeRow) -> u64 {
-    row.planned.map_or(0, |planned| planned.saturating_sub(row.seen))
 }
 
 fn cut(reason: &str) -> String {
@@ -254,16 +262,13 @@ impl Live {
             above.row.children.clear();
         }
         if planned_one {
-            let late = above.ended && !above.row.is_excluded() && missing(&above.row) > 0;
+            let late = above.is_closed() && !above.row.is_excluded() && above.row.missing() > 0;
             above.row.seen += 1;
             if late {
                 self.tally.missing = self.tally.missing.saturating_sub(1);
             }
         }
-        let case_of = (above.row.kind == NodeKind::Test).then_some(above.row.key);
-        if let (Some(key), Some(child)) = (case_of, self.nodes.get_mut(&id)) {
-            child.row.key = TestKey::below(key, &child.row.name);
-        }
+        self.set_key(id);
         match kind {
             NodeKind::Run | NodeKind::Test if !excluded => {
                 self.add_cases(parent, &counts, &Counts::default())
@@ -285,6 +290,52 @@ impl Live {
         self.waiting_count += 1;
     }
 
+    /// Whether a node hangs below one that waits for `parent`.
+    fn waits_for(&self, id: SectionId, parent: SectionId) -> bool {
+        let mut at = id;
+        while self.waiting.contains_key(&parent) && at != SectionId::ROOT {
+            match self.nodes.get(&at) {
+                Some(node) if node.waiting => return node.row.parent == parent,
+                Some(node) => at = node.row.parent,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// A child of a test is a case: its key goes on from the test's, with the name that it has now.
+    fn set_key(&mut self, id: SectionId) {
+        if let Some(node) = self.nodes.get(&id)
+            && !node.waiting
+            && let Some(above) = self.nodes.get(&node.row.parent)
+            && above.row.kind == NodeKind::Test
+        {
+            let key = TestKey::below(above.row.key, &node.row.name);
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.row.key = key;
+            }
+        }
+    }
+
+    /// What a node counts for those above it is taken back.
+    fn uncount(&mut self, id: SectionId) {
+        let Some(node) = self.nodes.get(&id).filter(|node| !node.row.flags.has(Flags::REMOVED)) else {
+            return;
+        };
+        let (parent, kind, counts) = (node.row.parent, node.row.kind, node.row.counts);
+        let counted = !node.waiting && !node.row.is_excluded();
+        if node.is_closed() && !node.row.is_excluded() {
+            self.tally.forget_missing(&node.row);
+        }
+        if counted && node.is_closed() {
+            let outcome = node.row.outcome;
+            self.count_child(id, parent, Some(outcome), None);
+        }
+        if counted && matches!(kind, NodeKind::Run | NodeKind::Test) {
+            self.add_cases(parent, &Counts::default(), &counts);
+        }
+    }
+
     fn orphan(&mut self, id: SectionId, out: &mut Changes) {
         if let Some(node) = self.nodes.get_mut(&id) {
             node.row.flags.set(Flags::ORPHAN, true);
@@ -294,7 +345,8 @@ impl Live {
         }
     }
 
-    /// Counts the end of a section at its parent and, when it is a case, at the run and the job.
+    /// Counts the end of a section at its parent and, when it is a case, at the run and the job. Runs and the job
+    /// count cases only, and nobody counts what was removed.
     pub(super) fn count_child(
         &mut self,
         id: SectionId,
@@ -302,8 +354,14 @@ impl Live {
         before: Option<Option<Outcome>>,
         now: Option<Option<Outcome>>,
     ) {
-        let is_section = self.nodes.get(&id).is_some_and(|n| n.row.kind == NodeKind::Section);
-        let Some(above) = self.nodes.get_mut(&parent).filter(|_| is_section && before != now) else { return };
+        let is_child = |n: &OpenNode| n.row.kind == NodeKind::Section && !n.row.flags.has(Flags::REMOVED);
+        if before == now || !self.nodes.get(&id).is_some_and(is_child) {
+            return;
+        }
+        let Some(above) = self.nodes.get_mut(&parent) else { return };
+        if matches!(above.row.kind, NodeKind::Run | NodeKind::Job) {
+            return;
+        }
         let (mut less, mut more) = (Counts::default(), Counts::default());
         if let Some(before) = before {
             above.row.counts.take(before);
@@ -322,14 +380,17 @@ impl Live {
     /// Adds cases to a run and the job, or takes them away.
     pub(super) fn add_cases(&mut self, from: SectionId, more: &Counts, less: &Counts) {
         let mut at = from;
-        while let Some(node) = self.nodes.get_mut(&at) {
-            if matches!(node.row.kind, NodeKind::Run | NodeKind::Job) {
+        // No way up is longer than there are nodes, not even in a damaged checkpoint.
+        for _ in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get_mut(&at) else { return };
+            let counts_cases = matches!(node.row.kind, NodeKind::Run | NodeKind::Job);
+            if counts_cases {
                 for (i, n) in node.row.counts.0.iter_mut().enumerate() {
-                    *n = (*n + more.0[i]).saturating_sub(less.0[i]);
+                    *n = n.saturating_add(more.0[i]).saturating_sub(less.0[i]);
                 }
             }
-            if node.waiting || at == SectionId::ROOT {
-                break;
+            if node.waiting || at == SectionId::ROOT || counts_cases && node.row.is_excluded() {
+                return;
             }
             at = node.row.parent;
         }
@@ -339,7 +400,9 @@ impl Live {
     pub(super) fn roll(&mut self, id: SectionId) {
         let mut at = id;
         while let Some(node) = self.nodes.get(&at) {
-            let excluded = node.row.is_excluded() || node.row.flags.has(Flags::NO_ROLLUP);
+            let flags = node.row.flags;
+            let excluded =
+                flags.has(Flags::NO_ROLLUP) || flags.has(Flags::RETRIED) || flags.has(Flags::CLEANUP);
             let (Some(outcome), false, false) =
                 (node.row.outcome, node.waiting || excluded, at == SectionId::ROOT)
             else {
@@ -404,7 +467,7 @@ impl Live {
                     false => self.tally.never_ended += 1,
                 }
                 if !node.row.is_excluded() {
-                    self.tally.missing += missing(&node.row);
+                    self.tally.miss(&node.row);
                 }
                 let parent = node.row.parent;
                 node.row.outcome = node.rolled;

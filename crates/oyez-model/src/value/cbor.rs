@@ -14,7 +14,8 @@ use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 use super::{BigInt, DateTime, Opaque, Value};
 
-/// Values nested deeper than this are refused: a reader must not run out of stack.
+/// Values nested deeper than this are refused, and never written: a reader must not run out of stack. What is deeper
+/// in a value of a producer is left out, with a word in its place.
 pub const MAX_DEPTH: usize = 128;
 
 const TUPLE: u64 = 40_100;
@@ -23,45 +24,15 @@ const SURROGATES: u64 = 40_102;
 const DATETIME: u64 = 40_103;
 const OPAQUE: u64 = 40_104;
 
+/// Stands for what is nested deeper than a reader would take.
+const TOO_DEEP: &str = "(left out: nested too deep)";
+
 impl<C> Encode<C> for Value {
-    fn encode<W: encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        ctx: &mut C,
-    ) -> Result<(), encode::Error<W::Error>> {
+    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
         match self {
-            Value::Null => e.null()?.ok(),
-            Value::Bool(b) => e.bool(*b)?.ok(),
-            Value::Int(n) => e.i64(*n)?.ok(),
-            Value::Big(n) => e.tag(Tag::new(if n.negative { 3 } else { 2 }))?.bytes(&n.magnitude)?.ok(),
-            Value::Float(f) => e.f64(*f)?.ok(),
-            Value::Text(t) => e.str(t)?.ok(),
-            Value::Surrogates(b) => e.tag(Tag::new(SURROGATES))?.bytes(b)?.ok(),
-            Value::Bytes(b) => e.bytes(b)?.ok(),
-            Value::List(items) => encode_items(items, e, ctx),
-            Value::Tuple(items) => encode_items(items, e.tag(Tag::new(TUPLE))?, ctx),
-            Value::Set(items) => encode_items(items, e.tag(Tag::new(SET))?, ctx),
-            Value::Map(pairs) => {
-                e.map(pairs.len() as u64)?;
-                for (k, v) in pairs {
-                    k.encode(e, ctx)?;
-                    v.encode(e, ctx)?;
-                }
-                Ok(())
-            }
-            Value::DateTime(t) => {
-                e.tag(Tag::new(DATETIME))?.array(3)?.str(&t.civil.to_string())?;
-                t.offset.encode(e, ctx)?;
-                t.zone.encode(e, ctx)
-            }
-            Value::Opaque(o) => {
-                e.tag(Tag::new(OPAQUE))?
-                    .array(if o.state.is_some() { 4 } else { 3 })?
-                    .str(&o.module)?
-                    .str(&o.name)?;
-                encode_items(&o.args, e, ctx)?;
-                o.state.as_ref().map_or(Ok(()), |state| state.encode(e, ctx))
-            }
+            // As a whole it may stand where nothing may stand as well, and that is written as null.
+            Value::Null => e.undefined()?.ok(),
+            value => encode_value(value, e, MAX_DEPTH),
         }
     }
 
@@ -70,13 +41,65 @@ impl<C> Encode<C> for Value {
     }
 }
 
-fn encode_items<C, W: encode::Write>(
+fn encode_value<W: encode::Write>(
+    value: &Value,
+    e: &mut Encoder<W>,
+    depth: usize,
+) -> Result<(), encode::Error<W::Error>> {
+    let depth = depth.saturating_sub(1);
+    match value {
+        Value::Null => e.null()?.ok(),
+        Value::Bool(b) => e.bool(*b)?.ok(),
+        Value::Int(n) => e.i64(*n)?.ok(),
+        Value::Big(n) => e.tag(Tag::new(if n.negative { 3 } else { 2 }))?.bytes(&n.magnitude)?.ok(),
+        Value::Float(f) => e.f64(*f)?.ok(),
+        Value::Text(t) => e.str(t)?.ok(),
+        Value::Surrogates(b) => e.tag(Tag::new(SURROGATES))?.bytes(b)?.ok(),
+        Value::Bytes(b) => e.bytes(b)?.ok(),
+        Value::DateTime(t) => {
+            e.tag(Tag::new(DATETIME))?.array(3)?.str(&t.civil.to_string())?;
+            t.offset.encode(e, &mut ())?;
+            t.zone.encode(e, &mut ())
+        }
+        _ if depth == 0 && has_parts(value) => e.str(TOO_DEEP)?.ok(),
+        Value::List(items) => encode_items(items, e, depth),
+        Value::Tuple(items) => encode_items(items, e.tag(Tag::new(TUPLE))?, depth),
+        Value::Set(items) => encode_items(items, e.tag(Tag::new(SET))?, depth),
+        Value::Map(pairs) => {
+            e.map(pairs.len() as u64)?;
+            for (k, v) in pairs {
+                encode_value(k, e, depth)?;
+                encode_value(v, e, depth)?;
+            }
+            Ok(())
+        }
+        Value::Opaque(o) => {
+            e.tag(Tag::new(OPAQUE))?
+                .array(if o.state.is_some() { 4 } else { 3 })?
+                .str(&o.module)?
+                .str(&o.name)?;
+            encode_items(&o.args, e, depth)?;
+            o.state.as_ref().map_or(Ok(()), |state| encode_value(state, e, depth))
+        }
+    }
+}
+
+fn has_parts(value: &Value) -> bool {
+    match value {
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) => !items.is_empty(),
+        Value::Map(pairs) => !pairs.is_empty(),
+        Value::Opaque(o) => !o.args.is_empty() || o.state.is_some(),
+        _ => false,
+    }
+}
+
+fn encode_items<W: encode::Write>(
     items: &[Value],
     e: &mut Encoder<W>,
-    ctx: &mut C,
+    depth: usize,
 ) -> Result<(), encode::Error<W::Error>> {
     e.array(items.len() as u64)?;
-    items.iter().try_for_each(|item| item.encode(e, ctx))
+    items.iter().try_for_each(|item| encode_value(item, e, depth))
 }
 
 impl<'b, C> Decode<'b, C> for Value {

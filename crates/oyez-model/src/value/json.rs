@@ -1,6 +1,6 @@
 //! A value as JSON. What JSON can say is itself; the rest is an object with one key that starts with `$`, so that no
 //! two values look alike: `{"$bytes": "base16"}`, `{"$tuple": []}`, `{"$set": []}`, `{"$map": [[key, value]]}` (keys
-//! that are not texts, or that start with `$`), `{"$int": "decimal or 0x"}`, `{"$float": "NaN"}`, `{"$wtf8": "base16"}`,
+//! that are not texts, that start with `$` or come twice), `{"$int": "decimal or 0x"}`, `{"$float": "NaN"}`, `{"$wtf8": "base16"}`,
 //! `{"$datetime": "...", "offset": seconds}`, `{"$object": "module.name", "args": [], "state": ...}`.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -22,9 +22,7 @@ impl Serialize for Value {
             Value::List(items) => items.serialize(s),
             Value::Tuple(items) => one(s, "$tuple", items),
             Value::Set(items) => one(s, "$set", items),
-            Value::Map(pairs)
-                if pairs.iter().all(|(k, _)| k.as_str().is_some_and(|k| !k.starts_with('$'))) =>
-            {
+            Value::Map(pairs) if keys_are_plain(pairs) => {
                 let mut map = s.serialize_map(Some(pairs.len()))?;
                 for (k, v) in pairs {
                     map.serialize_entry(k.as_str().unwrap_or_default(), v)?;
@@ -36,6 +34,11 @@ impl Serialize for Value {
             Value::Opaque(o) => object(o, s),
         }
     }
+}
+
+fn keys_are_plain(pairs: &[(Value, Value)]) -> bool {
+    let mut seen = std::collections::HashSet::with_capacity(pairs.len());
+    pairs.iter().all(|(k, _)| k.as_str().is_some_and(|k| !k.starts_with('$') && seen.insert(k)))
 }
 
 fn one<S: Serializer, T: Serialize + ?Sized>(s: S, key: &str, value: &T) -> Result<S::Ok, S::Error> {

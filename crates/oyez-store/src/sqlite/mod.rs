@@ -64,6 +64,7 @@ use pool::Pool;
 use queue::Queue;
 use reader::SqliteReader;
 use trouble::Trouble;
+use writer::Writer;
 
 /// The name of the file in the store's folder.
 pub const FILE: &str = "oyez.db";
@@ -99,9 +100,10 @@ impl Default for SqliteOptions {
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    read_only: bool,
     clock: Arc<dyn Clock>,
-    queue: Arc<Queue>,
+    /// None in a store that is only read.
+    writer: Option<Arc<Writer>>,
+    inline: bool,
     pool: Arc<Pool>,
     blobs: Blobs,
     commits: watch::Sender<u64>,
@@ -135,10 +137,10 @@ impl SqliteStore {
         let path = folder.join(FILE);
         let power = options.durability == Durability::Power;
         let pool = Arc::new(Pool::new(path.clone(), options.vfs.clone(), options.read_only));
-        let queue = Arc::new(Queue::default());
         let commits = watch::Sender::new(0);
         let mover = Arc::new(Mover::default());
         let mut threads = Vec::new();
+        let mut writer = None;
         if options.read_only {
             let conn = pool.take()?;
             let found = schema::version(&conn).map_err(|e| Trouble(folder).of(e))?;
@@ -149,12 +151,16 @@ impl SqliteStore {
         } else {
             let conn = open_for_writing(folder, &path, &options, power, &mover)?;
             let committer = Committer::new(conn, folder.to_owned(), options.clock.clone())?;
-            let (queue, commits, mover) = (queue.clone(), commits.clone(), mover.clone());
-            let moving = (mover.clone(), pool.clone());
-            threads.push(spawn(folder, "oyez-writer", move || {
-                writer::run(committer, &queue, &commits, &mover)
-            })?);
+            let new = Arc::new(Writer {
+                committer: Mutex::new(committer),
+                queue: Queue::default(),
+                commits: commits.clone(),
+                mover: mover.clone(),
+            });
+            let (writing, moving) = (new.clone(), (mover.clone(), pool.clone()));
+            threads.push(spawn(folder, "oyez-writer", move || writing.run())?);
             threads.push(spawn(folder, "oyez-mover", move || moving.0.run(&moving.1))?);
+            writer = Some(new);
         }
         let blobs = match options.blobs {
             Some(blobs) => blobs,
@@ -162,9 +168,10 @@ impl SqliteStore {
         };
         Ok(SqliteStore {
             path: folder.to_owned(),
-            read_only: options.read_only,
             clock: options.clock,
-            queue,
+            writer,
+            // A commit that is synced takes milliseconds: not on a thread that others wait for.
+            inline: !power,
             pool,
             blobs,
             commits,
@@ -181,13 +188,10 @@ impl SqliteStore {
     }
 
     async fn ask(&self, ask: Ask) -> Result<Answer, StoreError> {
-        if self.read_only {
-            return Err(StoreError::ReadOnly {
-                path: self.path.clone(),
-                reason: "opened for reading only".to_owned(),
-            });
-        }
-        self.queue.ask(ask).await
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::ReadOnly { path: self.path.clone(), reason: "opened for reading only".to_owned() });
+        };
+        writer.queue.ask(ask, || self.inline && writer.work_here()).await
     }
 
     /// Reads on a thread that may block.
@@ -377,8 +381,7 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.queue.close();
-        self.mover.stop();
+        self.stop();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let pool = self.pool.clone();
         let end = move || {
@@ -393,6 +396,13 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
+    fn stop(&self) {
+        if let Some(writer) = &self.writer {
+            writer.queue.close();
+        }
+        self.mover.stop();
+    }
+
     async fn lease(
         &self,
         names: &[LeaseName],
@@ -412,8 +422,7 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.queue.close();
-        self.mover.stop();
+        self.stop();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = thread.join();
         }

@@ -13,7 +13,9 @@ use crate::error::StoreError;
 /// One job's batches wait here up to so many bytes; beyond it the producer waits.
 const JOB_BYTES: usize = 8 << 20;
 /// One commit takes about so many events, in turns from all jobs that have some.
-const CYCLE_EVENTS: usize = 2048;
+const CYCLE_EVENTS: usize = 512;
+/// A batch of so many events may be committed on its producer's own thread.
+const SMALL_EVENTS: usize = 64;
 /// One commit takes at most so many asks that are not appends.
 const CYCLE_OTHERS: usize = 256;
 
@@ -38,6 +40,25 @@ struct Inner {
     closed: bool,
     /// The writer sleeps on the condition: only then is it worth a wake-up.
     asleep: bool,
+    /// Somebody wants it awake though nothing is in line.
+    woken: bool,
+}
+
+impl Inner {
+    fn is_empty(&self) -> bool {
+        self.others.is_empty() && self.turns.is_empty()
+    }
+}
+
+/// What the writer finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Something is in line.
+    Waiting,
+    /// Nothing is in line.
+    Empty,
+    /// Nothing is in line, and nothing will be.
+    Closed,
 }
 
 /// The queue between those who ask and the writer's thread.
@@ -54,22 +75,33 @@ impl Queue {
     }
 
     /// Puts an ask in line and waits for its answer; waits for room first when its job has too much in line.
-    pub(super) async fn ask(&self, ask: Ask) -> Result<Answer, StoreError> {
+    ///
+    /// `at_once` is called when the writer sleeps and nothing else is in line: it may do the writer's work on this
+    /// thread, which spares two changes of thread for each small commit, and says whether it did.
+    pub(super) async fn ask(&self, ask: Ask, at_once: impl Fn() -> bool) -> Result<Answer, StoreError> {
+        let small = match &ask {
+            Ask::Append(_, batch) => batch.events.len() <= SMALL_EVENTS,
+            _ => false,
+        };
         let (reply, answer) = oneshot::channel();
         let mut waiting = Some(Waiting { ask, reply });
         loop {
             let room = self.room.notified();
-            if let Some(full) = self.push(&mut waiting)? {
-                drop(full);
-                room.await;
-                continue;
+            match self.push(&mut waiting)? {
+                Pushed::NoRoom => {
+                    room.await;
+                    continue;
+                }
+                Pushed::WriterSleeps if small && at_once() => {}
+                Pushed::WriterSleeps => self.work.notify_one(),
+                Pushed::WriterWorks => {}
             }
             return answer.await.map_err(|_| StoreError::Closed)?;
         }
     }
 
     /// Takes what is in `waiting`; says so when there is no room for it.
-    fn push(&self, waiting: &mut Option<Waiting>) -> Result<Option<NoRoom>, StoreError> {
+    fn push(&self, waiting: &mut Option<Waiting>) -> Result<Pushed, StoreError> {
         let mut inner = self.lock();
         if inner.closed {
             return Err(StoreError::Closed);
@@ -81,7 +113,7 @@ impl Queue {
         if let Some((job, size)) = job {
             let line = inner.jobs.entry(job).or_default();
             if line.bytes > 0 && line.bytes + size > JOB_BYTES {
-                return Ok(Some(NoRoom));
+                return Ok(Pushed::NoRoom);
             }
             line.bytes += size;
             let first = line.waiting.is_empty();
@@ -92,33 +124,37 @@ impl Queue {
         } else {
             inner.others.extend(waiting.take());
         }
-        let wake = inner.asleep;
-        drop(inner);
-        if wake {
-            self.work.notify_one();
-        }
-        Ok(None)
+        Ok(if inner.asleep { Pushed::WriterSleeps } else { Pushed::WriterWorks })
     }
 
-    /// The next asks for one commit; waits up to `patience` when there are none. `None` when closed and empty.
-    pub(super) fn next(&self, patience: Duration) -> Option<Vec<Waiting>> {
+    /// Waits until something is in line, at most `patience`.
+    pub(super) fn wait(&self, patience: Duration) -> Line {
         let mut inner = self.lock();
-        if inner.others.is_empty() && inner.turns.is_empty() {
-            if inner.closed {
-                return None;
-            }
-            if !patience.is_zero() {
-                inner.asleep = true;
-                let idle =
-                    |inner: &mut Inner| inner.others.is_empty() && inner.turns.is_empty() && !inner.closed;
-                let (mut woken, _) = self
-                    .work
-                    .wait_timeout_while(inner, patience, idle)
-                    .unwrap_or_else(PoisonError::into_inner);
-                woken.asleep = false;
-                inner = woken;
-            }
+        if inner.is_empty() && !inner.closed && !patience.is_zero() {
+            inner.asleep = true;
+            let idle = |inner: &mut Inner| inner.is_empty() && !inner.closed && !inner.woken;
+            let (guard, _) =
+                self.work.wait_timeout_while(inner, patience, idle).unwrap_or_else(PoisonError::into_inner);
+            inner = guard;
+            inner.asleep = false;
+            inner.woken = false;
         }
+        match (inner.is_empty(), inner.closed) {
+            (false, _) => Line::Waiting,
+            (true, false) => Line::Empty,
+            (true, true) => Line::Closed,
+        }
+    }
+
+    /// Wakes the writer though nothing is in line.
+    pub(super) fn wake(&self) {
+        self.lock().woken = true;
+        self.work.notify_one();
+    }
+
+    /// The next asks for one commit.
+    pub(super) fn take(&self) -> Vec<Waiting> {
+        let mut inner = self.lock();
         let others = inner.others.len().min(CYCLE_OTHERS);
         let mut out: Vec<Waiting> = inner.others.drain(..others).collect();
         let mut events = 0;
@@ -143,7 +179,7 @@ impl Queue {
         if events > 0 {
             self.room.notify_waiters();
         }
-        Some(out)
+        out
     }
 
     /// No more asks; what is in line is still done.
@@ -154,4 +190,12 @@ impl Queue {
     }
 }
 
-struct NoRoom;
+/// What became of an ask.
+enum Pushed {
+    /// It is in line, and the writer will see it.
+    WriterWorks,
+    /// It is in line, and the writer must be woken or its work be done.
+    WriterSleeps,
+    /// Its job has too much in line.
+    NoRoom,
+}

@@ -1,38 +1,79 @@
 //! The writer's thread: takes what is in line, commits it, answers; merges when nothing is in line.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::commit::{Ask, Committer};
 use super::mover::Mover;
-use super::queue::{Queue, Waiting};
+use super::queue::{Line, Queue, Waiting};
 
-/// Runs until the queue is closed and empty, and all that has ended is merged.
-pub(super) fn run(mut committer: Committer, queue: &Queue, commits: &watch::Sender<u64>, mover: &Mover) {
-    loop {
-        // While there is something to merge, a look at the queue is enough: merging fills the pauses.
-        let patience = if committer.wants_merge() { Duration::ZERO } else { Duration::from_secs(3600) };
-        match queue.next(patience) {
-            Some(waiting) if !waiting.is_empty() => {
-                commit(&mut committer, waiting, commits);
-                mover.restart_if_long(committer.conn());
-            }
-            // What cannot be merged stays as it is: nothing is lost, and it is tried again at the next start.
-            Some(_) => drop(committer.merge_some()),
-            None if committer.wants_merge() => drop(committer.merge_some()),
-            None => break,
-        }
-    }
-    mover.finish(committer.conn());
+/// The committer, for whoever does the writer's work: its thread, or a producer's own when the writer sleeps.
+pub(super) struct Writer {
+    pub committer: Mutex<Committer>,
+    pub queue: Queue,
+    pub commits: watch::Sender<u64>,
+    pub mover: Arc<Mover>,
 }
 
-fn commit(committer: &mut Committer, waiting: Vec<Waiting>, commits: &watch::Sender<u64>) {
-    let (asks, replies): (Vec<Ask>, Vec<_>) = waiting.into_iter().map(|w| (w.ask, w.reply)).unzip();
-    let answers = committer.run(asks);
-    for (reply, answer) in replies.into_iter().zip(answers) {
-        // Nobody waits any more: the answer is for nobody.
-        let _ = reply.send(answer);
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("queue", &self.queue).finish_non_exhaustive()
     }
-    commits.send_modify(|n| *n += 1);
+}
+
+impl Writer {
+    /// The thread: runs until the queue is closed and empty, and all that has ended is merged.
+    pub(super) fn run(&self) {
+        loop {
+            // While there is something to merge, a look at the queue is enough: merging fills the pauses.
+            let wants_merge = self.lock().wants_merge();
+            let patience = if wants_merge { Duration::ZERO } else { Duration::from_secs(3600) };
+            match self.queue.wait(patience) {
+                Line::Waiting => self.work(&mut self.lock()),
+                // What cannot be merged stays as it is: nothing is lost, and it is tried again at the next start.
+                Line::Empty if wants_merge => drop(self.lock().merge_some()),
+                Line::Empty => {}
+                Line::Closed if self.lock().wants_merge() => drop(self.lock().merge_some()),
+                Line::Closed => break,
+            }
+        }
+        self.mover.finish(self.lock().conn());
+    }
+
+    /// Does the writer's work on this thread, unless somebody else is doing it.
+    pub(super) fn work_here(&self) -> bool {
+        match self.committer.try_lock() {
+            Ok(mut committer) => {
+                self.work(&mut committer);
+                // Ended jobs are merged by the writer's own thread.
+                if committer.wants_merge() {
+                    self.queue.wake();
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Committer> {
+        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One commit of what is in line.
+    fn work(&self, committer: &mut Committer) {
+        let waiting = self.queue.take();
+        if waiting.is_empty() {
+            return;
+        }
+        let (asks, replies): (Vec<Ask>, Vec<_>) = waiting.into_iter().map(|w: Waiting| (w.ask, w.reply)).unzip();
+        let answers = committer.run(asks);
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // Nobody waits any more: the answer is for nobody.
+            let _ = reply.send(answer);
+        }
+        self.commits.send_modify(|n| *n += 1);
+        self.mover.restart_if_long(committer.conn());
+    }
 }

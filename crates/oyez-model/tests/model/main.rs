@@ -1,0 +1,16 @@
+//! The rules of the model as properties: any events, any order, any bytes.
+//!
+//! `generate` makes what the properties run over; each other module holds one rule.
+
+mod fold_checkpoint;
+mod fold_complete;
+mod fold_counts;
+mod fold_interleaving;
+mod fold_open;
+mod fold_prefix;
+mod generate;
+mod newer_events;
+mod records;
+mod rollup;
+mod rows;
+mod values;
