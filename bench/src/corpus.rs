@@ -35,7 +35,7 @@ pub fn new_job(name: &str) -> NewJob {
 #[must_use]
 pub fn run_and_test() -> Vec<NewEvent> {
     let now = SystemClock.now();
-    let run = RunStarted { id: 1, run: RunNumber(1), planned: None };
+    let run = run_started(1);
     let test = TestStarted {
         id: 2,
         parent: SectionRef::own(1),
@@ -81,4 +81,24 @@ pub fn stopped(id: u64, outcome: Outcome) -> EventBody {
         ended: None,
     }
     .into()
+}
+
+/// A section ends with what its children rolled up.
+#[must_use]
+pub fn rolled(id: u64) -> EventBody {
+    SectionStopped {
+        id: SectionRef::own(id),
+        outcome: None,
+        reason: None,
+        data: None,
+        rollup: None,
+        ended: None,
+    }
+    .into()
+}
+
+/// The first run.
+#[must_use]
+pub fn run_started(id: u64) -> RunStarted {
+    RunStarted { id, run: RunNumber(1), planned: None }
 }

@@ -8,6 +8,7 @@ use oyez_model::{EventNumber, JobId, Outcome, ProducerId, SectionId, SectionRef}
 use oyez_store::{Batch, Clock, Durability, NewEvent, SqliteOptions, SqliteStore, Store, SystemClock};
 
 use crate::corpus;
+use crate::measure::{self, done, folder};
 use crate::table::Table;
 
 const PRODUCERS: u64 = 16;
@@ -15,9 +16,7 @@ const BATCH: u64 = 64;
 
 /// All of it.
 pub fn run(table: &mut Table) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let Ok(runtime) = runtime else { return };
-    runtime.block_on(async {
+    measure::runtime().block_on(async {
         for (durability, word, want, events) in [
             (Durability::Process, "process", 300_000.0, 2_000_000),
             (Durability::Power, "power", 150_000.0, 1_000_000),
@@ -34,39 +33,13 @@ pub fn run(table: &mut Table) {
 }
 
 fn open(folder: &Path, durability: Durability) -> Arc<SqliteStore> {
-    match SqliteStore::open(folder, SqliteOptions { durability, ..SqliteOptions::default() }) {
-        Ok(store) => Arc::new(store),
-        Err(e) => {
-            eprintln!("{e}");
-            std::process::exit(1)
-        }
-    }
-}
-
-fn folder() -> tempfile::TempDir {
-    match tempfile::tempdir() {
-        Ok(dir) => dir,
-        Err(e) => {
-            eprintln!("no temporary folder: {e}");
-            std::process::exit(1)
-        }
-    }
+    Arc::new(done(SqliteStore::open(folder, SqliteOptions { durability, ..SqliteOptions::default() })))
 }
 
 async fn new_job(store: &SqliteStore) -> JobId {
     let mut job = corpus::new_job("ingest");
     job.then = corpus::run_and_test();
     done(store.create_job(job).await)
-}
-
-fn done<T>(result: Result<T, oyez_store::StoreError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(e) => {
-            eprintln!("{e}");
-            std::process::exit(1)
-        }
-    }
 }
 
 /// Sections that begin and end below the test, `BATCH` events at a time.

@@ -23,26 +23,55 @@
 //! | [`environment`] | where programs and `parameters.json` are |
 //! | [`diagnostic`] | what is wrong, where, and what to do about it |
 //!
+//! The back half does it. [`Engine::submit`] puts a job into a store, [`Engine::run`] brings it to its end; a
+//! [`Control`] cancels it on the way, an [`Observer`] hears of every event. What happened is in the journal, nowhere
+//! else.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`runner`] | jobs, runs, attempts, targets through steps |
+//! | `steps` | what each kind of step does |
+//! | [`process`] | processes: groups, output, limits, ending whole trees |
+//! | `locks` | the right to use targets, as leases in the store |
+//! | `recorder` | events on their way into the journal |
+//! | [`control`] | cancel and kill |
+//! | [`stop`] | what ends work before its time, and how that reaches who does it |
+//! | [`observer`] | who watches |
+//! | [`error`] | why a job could not be run |
+//!
 //! ConTest is followed to the letter where its users can see it (fields, defaults, order of checks, texts), and
 //! improved where it fails them; each place where we differ says so.
 
+pub mod control;
 pub mod descriptor;
 pub mod diagnostic;
 pub mod duration;
 pub mod environment;
+pub mod error;
 pub mod expression;
+mod locks;
 mod nearest;
+pub mod observer;
 pub mod plan;
+pub mod process;
+mod recorder;
 pub mod reporters;
+pub mod runner;
+mod steps;
+pub mod stop;
 pub mod target;
 pub mod template;
 
+pub use control::Control;
 pub use descriptor::{Descriptor, Format, ParseOptions, Parsed, parse_descriptor};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use duration::GoDuration;
 pub use environment::{Environment, ParameterFile, SearchPath};
+pub use error::EngineError;
 pub use expression::Expression;
+pub use observer::Observer;
 pub use plan::{Plan, Prepared, prepare};
-pub use reporters::{Report, Reporter, RunStatus, TestStatus};
+pub use reporters::{JobStatus, Report, Reporter, RunStatus, TestStatus};
+pub use runner::{Engine, EngineOptions, JobEnd, JobHandle, JobRequest};
 pub use target::Target;
 pub use template::{Functions, Subject, Template};

@@ -70,6 +70,18 @@ impl Content {
         self.log.is_empty() && self.left_out.pieces == 0 && self.items.is_empty() && self.items_left_out == 0
     }
 
+    /// The log as plain text, a piece at a time, with a line where something is left out.
+    pub(crate) fn each_plain(&self, mut take: impl FnMut(&str)) {
+        for at in 0..=self.log.len() {
+            if at == self.gap_at && self.left_out.bytes > 0 {
+                take(&format!("[{} bytes of log are left out here]\n", self.left_out.bytes));
+            }
+            if let Some(piece) = self.log.get(at) {
+                take(&crate::text::plain(&piece.bytes));
+            }
+        }
+    }
+
     /// The reason of its end in full, where the row has only its beginning.
     pub(crate) fn whole_reason(&self) -> Option<&str> {
         self.items.iter().rev().find_map(|item| match &item.body {
@@ -132,7 +144,8 @@ impl Loading {
     }
 
     fn log(&mut self, time: Time, text: LogText) {
-        let mut piece = LogPiece { time, stream: text.stream, level: text.level, bytes: Vec::from(text.text.0) };
+        let mut piece =
+            LogPiece { time, stream: text.stream, level: text.level, bytes: Vec::from(text.text.0) };
         if self.tail.is_empty() && self.content.left_out.pieces == 0 && piece.bytes.len() <= self.head_left {
             self.head_left -= piece.bytes.len();
             self.content.log.push(piece);

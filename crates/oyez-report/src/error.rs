@@ -14,7 +14,9 @@ pub enum ReportError {
     #[error("the job could not be read for its report: {0}")]
     Store(#[from] StoreError),
     /// The document could not be written.
-    #[error("the {format} report could not be written: {source}; what is there of it is not whole: remove it and write it again with `oyez report`")]
+    #[error(
+        "the {format} report could not be written: {source}; what is there of it is not whole: remove it and write it again with `oyez report`"
+    )]
     Write {
         /// Which document.
         format: Format,

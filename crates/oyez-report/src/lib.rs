@@ -27,12 +27,14 @@
 //! | `walk` | the pass itself and what it shows its visitors |
 //! | `facts` | what is known of a job before the pass |
 //! | `content` | log, details, artifacts, ... of one section, bounded |
+//! | `case` | what a case and all below it come to, for documents that know no deeper sections |
 //! | `attempts` | what retried attempts leave for the one that counts |
 //! | `text`, `moment` | text and times as documents need them |
-//! | `out` | the buffer before a writer; JSON in pieces |
+//! | `out`, `xml` | the buffer before a writer; JSON and XML in pieces |
 //! | `json`, `junit`, `markdown`, `ctrf`, `tap`, `html` | one document each |
 
 mod attempts;
+mod case;
 mod content;
 mod ctrf;
 pub mod error;
@@ -49,6 +51,7 @@ mod tap;
 mod text;
 mod walk;
 mod write;
+mod xml;
 
 pub use error::ReportError;
 pub use format::Format;

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-/// Bytes of a log as plain text: terminal codes go, other control characters and bytes that are not UTF-8 become
-/// visible (`\x07`, `\xff`), a lone carriage return ends a line. What comes out may stand in XML 1.0.
+/// Bytes of a log as plain text: terminal codes go; other control characters, bytes that are not UTF-8 and characters
+/// that turn the reading direction (they make a text look like another one) become visible (`\x07`, `\xff`,
+/// `\u202e`); a lone carriage return ends a line. What comes out may stand in XML 1.0.
 pub(crate) fn plain(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if is_plain(bytes) => Cow::Borrowed(text),
@@ -18,8 +19,8 @@ pub(crate) fn plain_str(text: &str) -> Cow<'_, str> {
 }
 
 fn is_plain(bytes: &[u8]) -> bool {
-    // U+FFFE and U+FFFF (EF BF BE, EF BF BF) are no characters to XML.
-    bytes.iter().all(|b| (*b >= 0x20 && *b != 0x7f && *b != 0xef) || matches!(b, b'\n' | b'\t'))
+    // U+FFFE and U+FFFF begin with EF, what turns the direction with E2.
+    bytes.iter().all(|b| (*b >= 0x20 && !matches!(b, 0x7f | 0xe2 | 0xef)) || matches!(b, b'\n' | b'\t'))
 }
 
 fn make_plain(bytes: &[u8]) -> String {
@@ -49,8 +50,8 @@ fn make_plain(bytes: &[u8]) -> String {
                 1
             }
             0x80.. => match next_char(rest) {
-                Some((c @ ('\u{fffe}' | '\u{ffff}'), length)) => {
-                    out.push_str(if c == '\u{fffe}' { "\\ufffe" } else { "\\uffff" });
+                Some((c, length)) if is_tricky(c) => {
+                    out.push_str(&format!("\\u{:04x}", u32::from(c)));
                     length
                 }
                 Some((c, length)) => {
@@ -66,6 +67,11 @@ fn make_plain(bytes: &[u8]) -> String {
         rest = &rest[taken..];
     }
     out
+}
+
+/// A character that no document shows as it is: none to XML, or one that turns the reading direction.
+pub(crate) fn is_tricky(c: char) -> bool {
+    matches!(c, '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 pub(crate) fn push_hex(out: &mut String, byte: u8) {
@@ -98,7 +104,11 @@ pub(crate) fn terminal_code(bytes: &[u8]) -> Option<usize> {
         // A title, a link: up to BEL or ESC \.
         b']' | b'P' | b'X' | b'^' | b'_' => {
             let end = bytes[2..].iter().position(|b| matches!(b, 0x07 | 0x1b))? + 2;
-            if bytes[end] == 0x07 { Some(end + 1) } else { (bytes.get(end + 1) == Some(&b'\\')).then_some(end + 2) }
+            if bytes[end] == 0x07 {
+                Some(end + 1)
+            } else {
+                (bytes.get(end + 1) == Some(&b'\\')).then_some(end + 2)
+            }
         }
         0x20..=0x2f => bytes.get(2).filter(|b| (0x30..=0x7e).contains(*b)).map(|_| 3),
         0x30..=0x7e => Some(2),
@@ -118,7 +128,7 @@ pub(crate) fn clip_start(text: &str, max: usize) -> &str {
 
 /// A name or reason on one line, at most `max` bytes and the `…` that says that it goes on.
 pub(crate) fn one_line(text: &str, max: usize) -> Cow<'_, str> {
-    if text.len() <= max && !text.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xef) {
+    if text.len() <= max && !text.bytes().any(|b| b < 0x20 || matches!(b, 0x7f | 0xe2 | 0xef)) {
         return Cow::Borrowed(text);
     }
     let cut = clip(text, max);
@@ -136,40 +146,54 @@ pub(crate) fn one_line(text: &str, max: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The same, and something to call it by when it is empty.
+pub(crate) fn one_line_or(text: &str, max: usize, otherwise: &str) -> String {
+    let line = one_line(text, max);
+    if line.is_empty() { otherwise.to_owned() } else { line.into_owned() }
+}
+
 /// The end of a text that comes in pieces: at most so many bytes are kept, what went before is counted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tail {
     text: String,
     max: usize,
     /// Bytes that came and are not kept.
-    pub left_out: u64,
+    left_out: u64,
+    /// What is kept begins in the middle of a line.
+    mid_line: bool,
 }
 
 impl Tail {
     pub(crate) fn new(max: usize) -> Self {
-        Tail { text: String::new(), max, left_out: 0 }
+        Tail { text: String::new(), max, left_out: 0, mid_line: false }
     }
 
     pub(crate) fn push(&mut self, piece: &str) {
-        let kept = clip_start(piece, self.max);
-        self.left_out += (piece.len() - kept.len()) as u64;
-        // Room is made in large steps, so that many small pieces stay cheap.
-        if self.text.len() + kept.len() > self.max.saturating_mul(2) {
-            self.shrink(self.max.saturating_sub(kept.len()));
+        // Room is made in large steps, so that many small pieces stay cheap; a large piece comes in parts.
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let part = clip(rest, self.max.max(4));
+            if self.text.len() + part.len() > self.max.saturating_mul(2) {
+                self.shrink(self.max);
+            }
+            self.text.push_str(part);
+            rest = &rest[part.len()..];
         }
-        self.text.push_str(kept);
     }
 
     fn shrink(&mut self, to: usize) {
         let from = self.text.len() - clip_start(&self.text, to).len();
-        self.left_out += from as u64;
-        self.text.drain(..from);
+        if from > 0 {
+            self.left_out += from as u64;
+            self.mid_line = self.text.as_bytes()[from - 1] != b'\n';
+            self.text.drain(..from);
+        }
     }
 
-    /// The text; from the beginning of a line when something went before it.
+    /// The text, from the beginning of a line if it has one; and how many bytes went before it.
     pub(crate) fn take(mut self) -> (String, u64) {
         self.shrink(self.max);
-        if self.left_out > 0
+        if self.mid_line
             && let Some(end) = self.text.find('\n')
             && end + 1 < self.text.len()
         {
@@ -204,7 +228,7 @@ mod tests {
         assert_eq!(plain(b"\x1b[1;31mred\x1b[0m\x1b]0;title\x07 \x1b(Bx"), "red x");
         assert_eq!(plain(b"a\x07\xff\xc3\xa4\r\nb\rc\x7f"), "a\\x07\\xffä\nb\nc\\x7f");
         assert_eq!(plain(b"\x1b"), "\\x1b");
-        assert_eq!(plain("\u{ffff}".as_bytes()), "\\uffff");
+        assert_eq!(plain("\u{ffff}\u{202e}…".as_bytes()), "\\uffff\\u202e…");
     }
 
     #[test]
@@ -220,7 +244,7 @@ mod tests {
             tail.push(&format!("{n}\n"));
         }
         let (text, left_out) = tail.take();
-        assert_eq!(text, "999\n");
+        assert_eq!(text, "998\n999\n");
         assert_eq!(left_out + text.len() as u64, 3890);
     }
 
@@ -234,7 +258,8 @@ mod tests {
         #[test]
         fn plain_text_may_stand_in_xml(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let text = plain(&bytes);
-            prop_assert!(text.chars().all(|c| matches!(c, '\n' | '\t' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)));
+            let allowed = |c| matches!(c, '\n' | '\t' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+            prop_assert!(text.chars().all(allowed));
         }
     }
 }

@@ -3,7 +3,40 @@
 
 use oyez_model::{EventNumber, JobId, ProducerId};
 
+use crate::api::{MAX_BATCH_EVENTS, MAX_EVENT_BYTES};
 use crate::error::StoreError;
+
+/// Whether a batch may have so many events.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] when it has none, or more than [`MAX_BATCH_EVENTS`].
+pub fn check_batch(events: usize) -> Result<(), StoreError> {
+    if (1..=MAX_BATCH_EVENTS).contains(&events) {
+        return Ok(());
+    }
+    Err(StoreError::TooLarge {
+        what: "a batch",
+        size: events as u64,
+        limit: MAX_BATCH_EVENTS as u64,
+        hint: "send 1 to 16384 events at a time",
+    })
+}
+
+/// Whether an event's body may have so many bytes.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] when they are more than [`MAX_EVENT_BYTES`].
+pub fn check_event(bytes: usize) -> Result<(), StoreError> {
+    if bytes <= MAX_EVENT_BYTES {
+        return Ok(());
+    }
+    Err(StoreError::TooLarge {
+        what: "an event",
+        size: bytes as u64,
+        limit: MAX_EVENT_BYTES as u64,
+        hint: "put large content into a blob and send an artifact event",
+    })
+}
 
 /// What to do with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

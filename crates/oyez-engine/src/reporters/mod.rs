@@ -44,6 +44,65 @@ pub struct RunStatus {
     pub tests: Vec<TestStatus>,
 }
 
+/// How the tests of a job fared over all its runs: sums, not the runs themselves, as a job may run without end.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobStatus {
+    /// How many runs there were.
+    pub runs: u64,
+    /// Their tests, in the order of the descriptor.
+    pub tests: Vec<TestTotals>,
+}
+
+/// One test over the runs that it was in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TestTotals {
+    /// Its name.
+    pub name: String,
+    /// Its place among the tests of the descriptor, from 0.
+    pub index: usize,
+    /// How many runs it was in.
+    pub runs: u64,
+    /// The sum of the targets that succeeded.
+    pub succeeded: f64,
+    /// The sum of their shares of all targets, in percent.
+    pub percent: f64,
+    /// Runs in which it had no targets, so that there is no share.
+    pub without_targets: u64,
+}
+
+impl JobStatus {
+    /// Adds a run.
+    #[expect(clippy::cast_precision_loss, reason = "counts of targets stay far below 2^53")]
+    pub fn add(&mut self, run: &RunStatus) {
+        self.runs += 1;
+        for test in &run.tests {
+            let at = self.tests.binary_search_by_key(&test.index, |totals| totals.index);
+            let at = at.unwrap_or_else(|at| {
+                let new = TestTotals { name: test.name.clone(), index: test.index, ..TestTotals::default() };
+                self.tests.insert(at, new);
+                at
+            });
+            let totals = &mut self.tests[at];
+            let (succeeded, total) = test.counts();
+            totals.runs += 1;
+            totals.succeeded += succeeded as f64;
+            if total == 0 {
+                totals.without_targets += 1;
+            } else {
+                totals.percent += succeeded as f64 / total as f64 * 100.0;
+            }
+        }
+    }
+}
+
+impl<'r> FromIterator<&'r RunStatus> for JobStatus {
+    fn from_iter<T: IntoIterator<Item = &'r RunStatus>>(runs: T) -> Self {
+        let mut status = JobStatus::default();
+        runs.into_iter().for_each(|run| status.add(run));
+        status
+    }
+}
+
 /// What a reporter says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -76,7 +135,7 @@ impl Reporter {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Reporter::Noop(_) => "noop",
+            Reporter::Noop(_) => Noop::NAME,
             Reporter::TargetSuccess(_) => "TargetSuccess",
         }
     }
@@ -92,10 +151,10 @@ impl Reporter {
 
     /// Reports on all runs that there were.
     #[must_use]
-    pub fn final_report(&self, runs: &[RunStatus]) -> Report {
+    pub fn final_report(&self, job: &JobStatus) -> Report {
         match self {
-            Reporter::Noop(noop) => noop.final_report(runs),
-            Reporter::TargetSuccess(target_success) => target_success.final_report(runs),
+            Reporter::Noop(noop) => noop.final_report(job),
+            Reporter::TargetSuccess(target_success) => target_success.final_report(job),
         }
     }
 }

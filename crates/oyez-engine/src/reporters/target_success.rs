@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::{Report, RunStatus, TestStatus};
-use crate::expression::{Comparison, Expression};
+use super::{JobStatus, Report, RunStatus, TestTotals};
+use crate::expression::{Comparison, Expression, Measure};
 
 /// An expression: `SuccessExpression` for runs, `AverageSuccessExpression` for the end.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,47 +30,40 @@ impl TargetSuccess {
     /// The run succeeds if every test passes; without tests it succeeds, and there is nothing to say.
     #[must_use]
     pub fn run_report(&self, status: &RunStatus) -> Report {
-        let compared = status.tests.iter().map(|test| Ok((test.name.as_str(), self.compare(&[test])?)));
-        summary(compared)
+        summary(status.tests.iter().map(|test| {
+            let (succeeded, total) = test.counts();
+            let achieved = self.expression.achieved(succeeded, total).filter(|_| total > 0);
+            let achieved = achieved.ok_or_else(|| no_targets(&test.name))?;
+            Ok((test.name.as_str(), self.expression.compare(achieved)))
+        }))
     }
 
     /// The job succeeds if every test passes by its mean over the runs that it was in.
     #[must_use]
-    pub fn final_report(&self, runs: &[RunStatus]) -> Report {
-        if runs.is_empty() {
+    pub fn final_report(&self, job: &JobStatus) -> Report {
+        if job.runs == 0 {
             return Report::failed("there was no run to report on".to_owned());
         }
-        let tests = by_test(runs);
-        let compared = tests.iter().map(|statuses| {
-            let name = statuses.first().map_or("", |test| test.name.as_str());
-            Ok((name, self.compare(statuses)?))
-        });
-        summary(compared)
+        summary(
+            job.tests.iter().map(|test| Ok((test.name.as_str(), self.expression.compare(self.mean(test)?)))),
+        )
     }
 
-    /// Compares the mean over some statuses of one test.
     #[expect(clippy::cast_precision_loss, reason = "counts of runs stay far below 2^53")]
-    fn compare(&self, statuses: &[&TestStatus]) -> Result<Comparison, String> {
-        let mut sum = 0.0;
-        for test in statuses {
-            let (succeeded, total) = test.counts();
-            let achieved = self.expression.achieved(succeeded, total).filter(|_| total > 0);
-            sum += achieved.ok_or_else(|| {
-                let name = &test.name;
-                format!("overall count of success and failures is zero for test {name}: it had no targets")
-            })?;
+    fn mean(&self, test: &TestTotals) -> Result<f64, String> {
+        if test.without_targets > 0 {
+            return Err(no_targets(&test.name));
         }
-        Ok(self.expression.compare(sum / statuses.len() as f64))
+        let sum = match self.expression.measure() {
+            Measure::Percentage => test.percent,
+            Measure::Count => test.succeeded,
+        };
+        Ok(sum / test.runs as f64)
     }
 }
 
-/// The statuses of each test over the runs, in the order in which the tests stand in the descriptor.
-fn by_test(runs: &[RunStatus]) -> Vec<Vec<&TestStatus>> {
-    let mut tests = std::collections::BTreeMap::<usize, Vec<&TestStatus>>::new();
-    for test in runs.iter().flat_map(|run| &run.tests) {
-        tests.entry(test.index).or_default().push(test);
-    }
-    tests.into_values().collect()
+fn no_targets(test: &str) -> String {
+    format!("overall count of success and failures is zero for test {test}: it had no targets")
 }
 
 fn summary<'t>(compared: impl Iterator<Item = Result<(&'t str, Comparison), String>>) -> Report {
@@ -91,6 +84,7 @@ fn summary<'t>(compared: impl Iterator<Item = Result<(&'t str, Comparison), Stri
 
 #[cfg(test)]
 mod tests {
+    use super::super::TestStatus;
     use super::*;
     use serde_json::json;
 
@@ -149,14 +143,14 @@ mod tests {
     fn without_tests_there_is_nothing_to_fail() {
         let report = reporter("=100%").run_report(&run(1, vec![]));
         assert_eq!((report.success, report.data, report.error), (true, Value::Null, None));
-        let report = reporter("=100%").final_report(&[run(1, vec![])]);
+        let report = reporter("=100%").final_report(&[run(1, vec![])].iter().collect());
         assert_eq!((report.success, report.data, report.error), (true, Value::Null, None));
     }
 
     #[test]
     fn the_end_compares_means_over_the_runs() {
         let runs = [run(1, vec![test(0, 1, 2), test(1, 3, 3)]), run(2, vec![test(0, 2, 2), test(1, 0, 3)])];
-        let report = reporter(">=50%").final_report(&runs);
+        let report = reporter(">=50%").final_report(&runs.iter().collect());
         assert!(report.success);
         assert_eq!(
             report.data,
@@ -165,7 +159,7 @@ mod tests {
                 "Test Test 1 passes success criteria: 50.00% >= 50.00%"
             ])
         );
-        let report = reporter(">1.5").final_report(&runs);
+        let report = reporter(">1.5").final_report(&runs.iter().collect());
         assert!(!report.success);
         assert_eq!(
             report.data,
@@ -182,13 +176,13 @@ mod tests {
         for test in &mut tests {
             test.name = "Same".into();
         }
-        let report = reporter("=100%").final_report(&[run(1, tests)]);
+        let report = reporter("=100%").final_report(&[run(1, tests)].iter().collect());
         assert_eq!(report.data.as_array().unwrap().len(), 2);
     }
 
     #[test]
     fn an_end_without_a_run_is_said() {
-        let report = reporter("=100%").final_report(&[]);
+        let report = reporter("=100%").final_report(&JobStatus::default());
         assert_eq!(report.error.as_deref(), Some("there was no run to report on"));
         assert!(!report.success);
     }

@@ -634,6 +634,8 @@ body! {
         3 data: RawJson,
         /// Why it could not say anything.
         4 error: Option<String>,
+        /// It has no opinion (ConTest's `noop`): the verdict does not ask it.
+        5 neutral: Option<bool>,
     }
 }
 body! {

@@ -11,7 +11,7 @@ use super::complete::Tally;
 use super::{Live, OpenNode};
 use crate::event::{RecordWriter, Records, encode_body};
 use crate::ids::{EventSeq, ProducerId, SectionId};
-use crate::outcome::Outcome;
+use crate::outcome::{Counts, Outcome};
 use crate::row::{JobRow, NodeRow, ProducerRow};
 
 const VERSION: u32 = 1;
@@ -35,6 +35,8 @@ struct Node {
     ended: bool,
     #[n(5)]
     waiting: bool,
+    #[n(6)]
+    cases: Option<Counts>,
 }
 
 #[derive(Encode, Decode)]
@@ -92,6 +94,7 @@ impl Live {
                 open_children: n.open_children,
                 ended: n.ended,
                 waiting: n.waiting,
+                cases: n.cases.as_deref().copied(),
             })
             .collect();
         nodes.sort_unstable_by_key(|n| n.id);
@@ -141,6 +144,7 @@ impl Live {
                 open_children: n.open_children,
                 ended: n.ended,
                 waiting: n.waiting,
+                cases: n.cases.map(Box::new),
             };
             live.nodes.insert(n.id, node);
         }

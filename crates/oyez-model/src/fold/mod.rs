@@ -26,7 +26,7 @@ use complete::{Tally, note};
 
 use crate::event::{Event, EventBody, JobSubmitted};
 use crate::ids::{EventNumber, EventSeq, JobUid, ProducerId, SectionId, TestKey};
-use crate::outcome::Outcome;
+use crate::outcome::{Counts, Outcome};
 use crate::row::{JobRow, NodeKind, NodeRow, Presence, ProducerRow, Segment};
 use crate::state::{JobSource, JobState, Verdict};
 use crate::time::Time;
@@ -102,9 +102,15 @@ pub(crate) struct OpenNode {
     pub ended: bool,
     /// Its parent has not come yet.
     pub waiting: bool,
+    /// Cases of tests further down, for the run and the job, while the way up to them is not known.
+    pub cases: Option<Box<Counts>>,
 }
 
 impl OpenNode {
+    pub(crate) fn new(row: NodeRow) -> Self {
+        OpenNode { row, rolled: None, open_children: 0, ended: false, waiting: false, cases: None }
+    }
+
     /// Ended, or given up when its job ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.ended || self.row.flags.has(crate::row::Flags::NEVER_ENDED)
@@ -136,7 +142,6 @@ impl Live {
     pub fn new() -> Self {
         let nothing = JobUid::from_bytes([0; 16]);
         let root = NodeRow::new(SectionId::ROOT, SectionId::ROOT, NodeKind::Job);
-        let root = OpenNode { row: root, rolled: None, open_children: 0, ended: false, waiting: false };
         Live {
             job: JobRow {
                 uid: nothing,
@@ -154,7 +159,7 @@ impl Live {
                 outcome: None,
                 verdict: None,
                 complete: Completeness::Unknown,
-                counts: crate::outcome::Counts::default(),
+                counts: Counts::default(),
                 runs: 0,
                 events: 0,
                 version: None,
@@ -163,7 +168,7 @@ impl Live {
             key_seed: TestKey::seed("", &Default::default()),
             last_seq: EventSeq(0),
             producers: FxHashMap::default(),
-            nodes: std::iter::once((SectionId::ROOT, root)).collect(),
+            nodes: std::iter::once((SectionId::ROOT, OpenNode::new(root))).collect(),
             waiting: FxHashMap::default(),
             waiting_count: 0,
             pending: FxHashMap::default(),
@@ -265,7 +270,8 @@ impl Live {
         row
     }
 
-    /// All final reports if there is any, else all run reports, else the outcome.
+    /// All final reports if there is any, else all run reports, else the outcome; reporters without an opinion are not
+    /// asked.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         match (self.final_reports, self.run_reports) {
@@ -441,11 +447,16 @@ impl Step<'_> {
             EventBody::Entry(b) => self.hang(at(b.id), event, false),
             EventBody::ChildLife(b) => self.hang(at(b.id), event, false),
             EventBody::Report(b) => {
-                let count =
-                    if b.run.is_some() { &mut self.live.run_reports } else { &mut self.live.final_reports };
-                count.0 += 1;
-                count.1 += u64::from(!b.success);
-                self.out.job = true;
+                if b.neutral != Some(true) {
+                    let count = if b.run.is_some() {
+                        &mut self.live.run_reports
+                    } else {
+                        &mut self.live.final_reports
+                    };
+                    count.0 += 1;
+                    count.1 += u64::from(!b.success);
+                    self.out.job = true;
+                }
                 self.hang(SectionId::ROOT, event, false);
             }
             EventBody::OutputDropped(b) => {

@@ -31,11 +31,9 @@ impl Step<'_> {
             if heard_of && let Some(row) = self.out.left(id, self.rows) {
                 // Without its row, a fold from a checkpoint would take it for a new one.
                 self.out.revived = true;
-                if row.flags.has(Flags::ANNOUNCED)
-                    && row.stopped.is_none()
-                    && self.live.bring(id, self.rows, self.out)
-                {
+                if row.flags.has(Flags::ANNOUNCED) && self.live.bring(id, self.rows, self.out) {
                     self.begin_announced(id, kind, fill);
+                    self.live.leave_if_done(id, self.out);
                 }
                 return;
             }
@@ -45,9 +43,7 @@ impl Step<'_> {
         fill(&mut row);
         let known = parent != id && self.live.bring(parent, self.rows, self.out);
         let circle = parent == id || known && self.live.waits_for(parent, id);
-        self.live
-            .nodes
-            .insert(id, OpenNode { row, rolled: None, open_children: 0, ended: false, waiting: true });
+        self.live.nodes.insert(id, OpenNode { waiting: true, ..OpenNode::new(row) });
         if circle {
             self.live.orphan(id, self.out);
             self.live.leave_if_done(parent, self.out);
@@ -68,10 +64,11 @@ impl Step<'_> {
         self.place_pending(id);
     }
 
-    /// What was announced begins; anything else that begins twice is heard once.
+    /// What was announced begins, even when somebody else ended it before; anything else that begins twice is heard
+    /// once.
     fn begin_announced(&mut self, id: SectionId, kind: NodeKind, fill: impl FnOnce(&mut NodeRow)) {
         let Some(node) = self.live.nodes.get_mut(&id) else { return };
-        if node.row.flags.has(Flags::ANNOUNCED) && node.row.kind == kind && !node.ended {
+        if node.row.flags.has(Flags::ANNOUNCED) && node.row.kind == kind {
             node.row.flags.set(Flags::ANNOUNCED, false);
             fill(&mut node.row);
             node.row.start_seq = self.seq;
@@ -238,7 +235,7 @@ impl Live {
             }
             let ended = row.stopped.is_some();
             let rolled = row.outcome;
-            self.nodes.insert(row.id, OpenNode { row, rolled, open_children: 0, ended, waiting: false });
+            self.nodes.insert(row.id, OpenNode { rolled, ended, ..OpenNode::new(row) });
         }
         true
     }
@@ -249,7 +246,7 @@ impl Live {
         child.waiting = false;
         child.row.parent = parent;
         let (kind, ended, outcome) = (child.row.kind, child.ended, child.row.outcome);
-        let (counts, excluded) = (child.row.counts, child.row.is_excluded());
+        let (counts, excluded, cases) = (child.row.counts, child.row.is_excluded(), child.cases.take());
         // A test of a run is planned once, whatever its attempts; a clean-up is not planned.
         let planned_one =
             kind != NodeKind::Test || (child.row.attempt == 0 && !child.row.flags.has(Flags::CLEANUP));
@@ -274,6 +271,9 @@ impl Live {
                 self.add_cases(parent, &counts, &Counts::default())
             }
             _ => {}
+        }
+        if let Some(cases) = cases {
+            self.add_cases(parent, &cases, &Counts::default());
         }
         if ended {
             self.count_child(id, parent, None, Some(outcome));
@@ -303,9 +303,11 @@ impl Live {
         false
     }
 
-    /// A child of a test is a case: its key goes on from the test's, with the name that it has now.
+    /// A section of a test is a case: its key goes on from the test's, with the name that it has now. A test says all
+    /// of its key itself.
     fn set_key(&mut self, id: SectionId) {
         if let Some(node) = self.nodes.get(&id)
+            && node.row.kind == NodeKind::Section
             && !node.waiting
             && let Some(above) = self.nodes.get(&node.row.parent)
             && above.row.kind == NodeKind::Test
@@ -384,10 +386,13 @@ impl Live {
         for _ in 0..self.nodes.len() {
             let Some(node) = self.nodes.get_mut(&at) else { return };
             let counts_cases = matches!(node.row.kind, NodeKind::Run | NodeKind::Job);
-            if counts_cases {
-                for (i, n) in node.row.counts.0.iter_mut().enumerate() {
-                    *n = n.saturating_add(more.0[i]).saturating_sub(less.0[i]);
-                }
+            let counts = match (counts_cases, node.waiting) {
+                (true, _) => Some(&mut node.row.counts),
+                (false, true) => Some(&mut **node.cases.get_or_insert_default()),
+                (false, false) => None,
+            };
+            for (i, n) in counts.into_iter().flat_map(|counts| counts.0.iter_mut().enumerate()) {
+                *n = n.saturating_add(more.0[i]).saturating_sub(less.0[i]);
             }
             if node.waiting || at == SectionId::ROOT || counts_cases && node.row.is_excluded() {
                 return;

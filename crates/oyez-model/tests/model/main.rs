@@ -2,6 +2,8 @@
 //!
 //! `generate` makes what the properties run over; each other module holds one rule.
 
+#![expect(clippy::expect_used, reason = "what makes the inputs of tests may stop them")]
+
 mod fold_checkpoint;
 mod fold_complete;
 mod fold_counts;

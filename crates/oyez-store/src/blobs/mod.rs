@@ -36,15 +36,19 @@ pub fn check(hash: BlobHash, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 impl Blobs {
-    /// Blobs in a local folder, which is made when the first one comes. `sync`: each is synced to the device.
+    /// Blobs in a local folder, made if it is to be written and is not there. `sync`: each is synced to the device.
     ///
     /// # Errors
     /// The folder cannot be made or used.
-    pub fn local(folder: &Path, sync: bool) -> Result<Self, StoreError> {
+    pub fn local(folder: &Path, sync: bool, make: bool) -> Result<Self, StoreError> {
         let trouble =
             |e: object_store::Error| StoreError::Io { path: folder.to_owned(), reason: e.to_string() };
-        let make = |e: std::io::Error| crate::sqlite::io_trouble(folder, &e);
-        std::fs::create_dir_all(folder).map_err(make)?;
+        if make {
+            std::fs::create_dir_all(folder).map_err(|e| crate::sqlite::io_trouble(folder, &e))?;
+        } else if !folder.is_dir() {
+            // Nothing is there, and nothing will be.
+            return Ok(Blobs::new(Arc::new(object_store::memory::InMemory::new()), folder));
+        }
         let objects = LocalFileSystem::new_with_prefix(folder).map_err(trouble)?.with_fsync(sync);
         Ok(Blobs { objects: Arc::new(objects), place: folder.to_owned() })
     }
@@ -78,9 +82,10 @@ impl Blobs {
     /// The object store's trouble.
     pub async fn put(&self, hash: BlobHash, bytes: Bytes) -> Result<(), StoreError> {
         let key = Self::key(hash);
-        // The same content again costs a look, not a write.
+        // The same content again costs no write, unless what is there is damaged.
         if let Ok(meta) = self.objects.head(&key).await
             && meta.size == bytes.len() as u64
+            && self.get(hash).await.is_ok()
         {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use oyez_model::event::JobSubmitted;
+use oyez_model::event::{JobSubmitted, encode_body};
 use oyez_model::fold::Rows;
 use oyez_model::row::SegmentKind;
 use oyez_model::{
@@ -10,8 +10,8 @@ use oyez_model::{
     SectionId,
 };
 
-use crate::admit::{Admission, admit};
-use crate::api::{Ack, Batch, NewJob};
+use crate::admit::{Admission, admit, check_batch, check_event};
+use crate::api::{Ack, Batch, NewEvent, NewJob};
 use crate::error::StoreError;
 
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,18 @@ impl Kept {
             self.producers.insert(row.id, row);
         }
     }
+}
+
+/// Whether these events, and `more` besides, make a batch within the limits.
+pub(super) fn check_limits(events: &[NewEvent], more: usize) -> Result<(), StoreError> {
+    check_batch(events.len() + more)?;
+    let mut bytes = Vec::new();
+    for event in events {
+        bytes.clear();
+        encode_body(&event.body, &mut bytes);
+        check_event(bytes.len())?;
+    }
+    Ok(())
 }
 
 #[derive(Clone, Debug)]

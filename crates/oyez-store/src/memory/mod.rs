@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::api::{Ack, Batch, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
-use job::MemoryJob;
+use job::{MemoryJob, check_limits};
 use reader::MemoryReader;
 
 /// Everything in memory, gone with the process.
@@ -105,7 +105,7 @@ impl Inner {
                     owner: held
                         .and_then(|h| h.owner.as_ref())
                         .map_or_else(|| "nobody".to_owned(), Owner::to_string),
-                    until: held.map(|h| h.lease.expires.to_string()),
+                    until: held.filter(|h| h.owner.is_some()).map(|h| h.lease.expires.to_string()),
                     job: held.and_then(|h| h.job),
                 });
             }
@@ -143,6 +143,7 @@ impl Store for MemoryStore {
         if let Some(id) = inner.by_uid.get(&job.submitted.uid) {
             return Ok(*id);
         }
+        check_limits(&job.then, 1)?;
         let id = JobId(inner.jobs.len() as u64 + 1);
         if let Some(owner) = &job.owner {
             inner.take(&[LeaseName::Job(id)], owner, now, JOB_LEASE, Take::New(Some(id)))?;
@@ -155,7 +156,9 @@ impl Store for MemoryStore {
     }
 
     async fn append(&self, job: JobId, batch: Batch) -> Result<Ack, StoreError> {
+        check_limits(&batch.events, 0)?;
         let mut inner = self.lock();
+        inner.job(job)?;
         let current = inner.leases.get(&LeaseName::Job(job)).map(|held| held.lease.epoch);
         if let (Some(held), Some(current)) = (batch.epoch, current)
             && held != current
@@ -257,6 +260,7 @@ impl Store for MemoryStore {
             if let Some(held) = inner.leases.get_mut(name).filter(|h| h.owner.as_ref() == Some(owner)) {
                 // The epoch stays: the next owner's must be higher.
                 held.owner = None;
+                held.job = None;
             }
         }
         Ok(())

@@ -19,14 +19,30 @@ const COMPRESS_FROM: usize = 512;
 /// No chunk says that it is larger than this when unpacked.
 const MAX_RAW: usize = 1 << 30;
 
+const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
+const MAX_JOB: u64 = (1 << (63 - SEQ_BITS)) - 1;
+
 /// The key of the chunk of `job` that begins with event `first`.
+///
+/// Numbers that no job and no event can have (they come from outside) stay within their bits: the range from
+/// `key(job, 0)` to [`end`] is empty for such a job.
 pub(super) fn key(job: JobId, first: EventSeq) -> i64 {
-    ((job.0 << SEQ_BITS) | first.0).cast_signed()
+    ((job.0.min(MAX_JOB) << SEQ_BITS) | first.0.min(MAX_SEQ)).cast_signed()
+}
+
+/// The first key behind all chunks of `job`.
+pub(super) fn end(job: JobId) -> i64 {
+    key(JobId(job.0.saturating_add(1)), EventSeq(0))
 }
 
 /// The first event's number in a chunk's key.
 pub(super) fn first_of(key: i64) -> EventSeq {
     EventSeq(key.cast_unsigned() & ((1 << SEQ_BITS) - 1))
+}
+
+/// The number of the event behind the last of the chunk with this key and count.
+pub(super) fn next_of(key: i64, count: i64) -> u64 {
+    first_of(key).0.saturating_add(u64::try_from(count).unwrap_or(0))
 }
 
 /// The job in a chunk's key.
@@ -78,10 +94,15 @@ fn checksum(key: i64, count: i64, codec: i64, data: &[u8]) -> i64 {
 }
 
 impl Chunk {
+    /// The number of the event behind its last; as it says itself, checked or not.
+    pub(super) fn next(&self) -> u64 {
+        next_of(self.key, self.count)
+    }
+
     /// What is wrong with it, in words that name it.
     pub(super) fn damaged(&self, detail: impl Into<String>) -> StoreError {
         let first = first_of(self.key).0;
-        let last = first.saturating_add(self.count.cast_unsigned()).saturating_sub(1);
+        let last = self.next().saturating_sub(1);
         StoreError::Damaged {
             what: format!("events {first} to {last} of job {}", job_of(self.key)),
             detail: detail.into(),

@@ -17,8 +17,8 @@ use super::lease;
 use super::rows::{self, DbRows};
 use super::trouble::Trouble;
 use super::{load, merge};
-use crate::admit::{Admission, admit};
-use crate::api::{Ack, Lease, LeaseName, MAX_BATCH_EVENTS, MAX_EVENT_BYTES, NewEvent, NewJob, Owner};
+use crate::admit::{Admission, admit, check_batch, check_event};
+use crate::api::{Ack, Lease, LeaseName, NewEvent, NewJob, Owner};
 use crate::clock::Clock;
 use crate::error::StoreError;
 
@@ -128,20 +128,29 @@ impl Committer {
     /// Commits all of this, and answers each. A single ask that is refused does not hold up the others.
     pub(super) fn run(&mut self, asks: Vec<Ask>) -> Vec<Result<Answer, StoreError>> {
         let n = asks.len();
-        match self.transaction(asks) {
+        match self.attempt(&asks) {
             Ok(answers) => answers,
-            Err(e) => {
-                // Nothing of it was kept, and the live states may be ahead of the file.
-                let _ = self.conn.execute_batch("ROLLBACK");
-                for id in self.touched.drain(..) {
-                    self.jobs.remove(&id);
-                }
-                vec![Err(e); n]
+            // What one job has damaged is not the others' trouble.
+            Err(StoreError::Damaged { .. }) if n > 1 => {
+                let alone = |ask| self.attempt(std::slice::from_ref(ask)).and_then(|mut one| one.remove(0));
+                asks.iter().map(alone).collect()
             }
+            Err(e) => vec![Err(e); n],
         }
     }
 
-    fn transaction(&mut self, asks: Vec<Ask>) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+    /// One transaction; when it fails nothing of it is kept.
+    fn attempt(&mut self, asks: &[Ask]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        self.transaction(asks).inspect_err(|_| {
+            // The live states may be ahead of the file.
+            let _ = self.conn.execute_batch("ROLLBACK");
+            for id in self.touched.drain(..) {
+                self.jobs.remove(&id);
+            }
+        })
+    }
+
+    fn transaction(&mut self, asks: &[Ask]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
         self.cycle += 1;
         self.begin()?;
         fail::fail_point!("store::append");
@@ -195,23 +204,22 @@ impl Committer {
         Ok(())
     }
 
-    fn one(&mut self, ask: Ask) -> Result<Answer, StoreError> {
+    fn one(&mut self, ask: &Ask) -> Result<Answer, StoreError> {
         match ask {
-            Ask::Create(job) => self.create(*job).map(Answer::Job),
-            Ask::Append(job, batch) => self.append(job, &batch).map(Answer::Ack),
+            Ask::Create(job) => self.create(job).map(Answer::Job),
+            Ask::Append(job, batch) => self.append(*job, batch).map(Answer::Ack),
             Ask::Acquire { names, owner, job, until, renew } => {
-                let now = self.clock.now();
-                let leases =
-                    lease::take(&self.conn, Trouble(&self.path), &names, &owner, job, now, until, renew)?;
-                self.forget_epochs(&names);
+                let (now, t) = (self.clock.now(), Trouble(&self.path));
+                let leases = lease::take(&self.conn, t, names, owner, *job, now, *until, *renew)?;
+                self.forget_epochs(names);
                 Ok(Answer::Leases(leases))
             }
             Ask::Release { names, owner } => {
-                lease::release(&self.conn, &names, &owner).map_err(|e| self.trouble(e))?;
+                lease::release(&self.conn, names, owner).map_err(|e| self.trouble(e))?;
                 Ok(Answer::Done)
             }
             Ask::PutBlob(blob) => {
-                super::blob::put(&self.conn, &blob).map_err(|e| self.trouble(e))?;
+                super::blob::put(&self.conn, blob).map_err(|e| self.trouble(e))?;
                 fail::fail_point!("store::blob");
                 Ok(Answer::Done)
             }
@@ -228,7 +236,7 @@ impl Committer {
         }
     }
 
-    fn create(&mut self, new: NewJob) -> Result<JobId, StoreError> {
+    fn create(&mut self, new: &NewJob) -> Result<JobId, StoreError> {
         let uid = new.submitted.uid;
         let known: Option<i64> = self
             .conn
@@ -238,20 +246,19 @@ impl Committer {
         if let Some(id) = known {
             return Ok(JobId(id.cast_unsigned()));
         }
+        let mut events = vec![NewEvent::new(new.time, new.submitted.clone())];
+        events.extend(new.then.iter().cloned());
+        let batch = prepare(ProducerId::FIRST, EventNumber(1), events, None)?;
         let id = rows::insert_job(&self.conn, uid).map_err(|e| self.trouble(e))?;
         if let Some(owner) = &new.owner {
             let now = self.clock.now();
             let until = now.plus(crate::memory::JOB_LEASE.as_nanos() as i64);
-            lease::take(
-                &self.conn,
-                Trouble(&self.path),
-                &[LeaseName::Job(id)],
-                owner,
-                Some(id),
-                now,
-                until,
-                false,
-            )?;
+            let (name, t) = ([LeaseName::Job(id)], Trouble(&self.path));
+            if let Err(e) = lease::take(&self.conn, t, &name, owner, Some(id), now, until, false) {
+                // Somebody has the lease of a job that was not there: it is not there after this, either.
+                rows::remove_job(&self.conn, id).map_err(|e| t.of(e))?;
+                return Err(e);
+            }
         }
         let cached = Cached {
             live: Live::new(),
@@ -268,9 +275,6 @@ impl Committer {
         };
         self.jobs.insert(id, cached);
         self.touched.push(id);
-        let mut events = vec![NewEvent::new(new.time, new.submitted)];
-        events.extend(new.then);
-        let batch = prepare(ProducerId::FIRST, EventNumber(1), events, None)?;
         self.fold(id, &batch, 0)?;
         Ok(id)
     }
@@ -421,13 +425,7 @@ impl Committer {
         let open = job.live.open_nodes() as u64;
         let due = job.since_checkpoint >= CHECKPOINT_EVERY.max(4 * open);
         if due || job.revived || (count > 0 && rows::is_at_rest(job.live.state())) {
-            let mut put = self
-                .conn
-                .prepare_cached("INSERT OR REPLACE INTO checkpoint (job, seq, data) VALUES (?1, ?2, ?3)")
-                .map_err(|e| t.of(e))?;
-            let seq = rows::int(job.live.last_seq().0);
-            put.execute(rusqlite::params![rows::int(id.0), seq, job.live.checkpoint()])
-                .map_err(|e| t.of(e))?;
+            load::put_checkpoint(&self.conn, id, &job.live).map_err(|e| t.of(e))?;
             job.since_checkpoint = 0;
             job.revived = false;
         }
@@ -454,7 +452,10 @@ impl Committer {
     /// Merges chunks of ended jobs, a bounded piece at a time; true while there is more to do.
     pub(super) fn merge_some(&mut self) -> Result<bool, StoreError> {
         let Some((id, from)) = self.to_merge.last().copied() else { return Ok(false) };
-        self.begin()?;
+        // What cannot even begin is given up for now, or the writer would try for ever.
+        self.begin().inspect_err(|_| {
+            let _ = self.to_merge.pop();
+        })?;
         let t = Trouble(&self.path);
         let result = merge::some(&self.conn, t, &mut self.packer, id, from).and_then(|next| {
             fail::fail_point!("store::merge");
@@ -488,27 +489,13 @@ pub(super) fn prepare(
     events: Vec<crate::api::NewEvent>,
     epoch: Option<u64>,
 ) -> Result<Prepared, StoreError> {
-    if events.is_empty() || events.len() > MAX_BATCH_EVENTS {
-        return Err(StoreError::TooLarge {
-            what: "a batch",
-            size: events.len() as u64,
-            limit: MAX_BATCH_EVENTS as u64,
-            hint: "send 1 to 16384 events at a time",
-        });
-    }
+    check_batch(events.len())?;
     let mut bodies = Vec::with_capacity(events.len() * 48);
     let mut ends = Vec::with_capacity(events.len());
     for event in &events {
         let start = bodies.len();
         encode_body(&event.body, &mut bodies);
-        if bodies.len() - start > MAX_EVENT_BYTES {
-            return Err(StoreError::TooLarge {
-                what: "an event",
-                size: (bodies.len() - start) as u64,
-                limit: MAX_EVENT_BYTES as u64,
-                hint: "put large content into a blob and send an artifact event",
-            });
-        }
+        check_event(bodies.len() - start)?;
         ends.push(bodies.len());
     }
     let number = |i: usize| EventNumber(first.0.wrapping_add(i as u64));

@@ -42,7 +42,7 @@ pub(super) fn list(
     }
     if let Some(before) = filter.before {
         sql += " AND id < ?";
-        values.push(rows::int(before.0).into());
+        values.push(i64::try_from(before.0).unwrap_or(i64::MAX).into());
     }
     sql += " ORDER BY id DESC LIMIT ?";
     values.push(if filter.limit == 0 { -1 } else { i64::try_from(filter.limit).unwrap_or(-1) }.into());

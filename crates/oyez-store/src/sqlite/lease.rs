@@ -79,7 +79,7 @@ pub(super) fn take(
                     .as_ref()
                     .and_then(|h| h.owner.as_ref())
                     .map_or_else(|| "nobody".to_owned(), Owner::to_string),
-                until: before.as_ref().map(|h| h.expires.to_string()),
+                until: before.as_ref().filter(|h| h.owner.is_some()).map(|h| h.expires.to_string()),
                 job: before.and_then(|h| h.job),
             });
         }
@@ -113,10 +113,10 @@ pub(super) fn take(
 pub(super) fn release(conn: &Connection, names: &[LeaseName], owner: &Owner) -> rusqlite::Result<()> {
     let mut put = conn.prepare_cached(
         "UPDATE lease SET host = NULL, pid = NULL, started = NULL, token = NULL, job = NULL, expires = 0
-         WHERE name = ?1 AND token = ?2 AND pid = ?3 AND host = ?4",
+         WHERE name = ?1 AND token = ?2 AND pid = ?3 AND host = ?4 AND started = ?5",
     )?;
     for name in names {
-        put.execute(params![key(name), int(owner.token), owner.pid, owner.host])?;
+        put.execute(params![key(name), int(owner.token), owner.pid, owner.host, int(owner.started)])?;
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(super) fn some(
                 .map_err(|e| t.of(e))?;
             return Ok(None);
         };
-        from = EventSeq(chunk::first_of(last.key).0 + last.count.cast_unsigned());
+        from = EventSeq(last.next());
         done += merge(conn, t, packer, group)?;
     }
     Ok(Some(from))
@@ -64,14 +64,14 @@ fn group(conn: &Connection, t: Trouble<'_>, job: JobId, from: EventSeq) -> Resul
             "SELECT id, count, codec, crc, data FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY id",
         )
         .map_err(|e| t.of(e))?;
-    let bounds = params![key(job, from), key(JobId(job.0 + 1), EventSeq(0))];
+    let bounds = params![key(job, from), chunk::end(job)];
     let mut found = get.query(bounds).map_err(|e| t.of(e))?;
     let (mut out, mut events, mut bytes) = (Vec::new(), 0, 0);
     while let Some(row) = found.next().map_err(|e| t.of(e))? {
         let chunk = rows::chunk(row).map_err(|e| t.of(e))?;
         // Packed fast, records shrink to about a sixth: good enough to stop near the size that is wanted.
         let size = if chunk.codec == 0 { chunk.data.len() } else { chunk.data.len() * 6 };
-        let count = chunk.count.cast_unsigned();
+        let count = u64::try_from(chunk.count).unwrap_or(0);
         if !out.is_empty() && (bytes + size > RAW_SIZE || events + count > MAX_EVENTS) {
             break;
         }
@@ -131,7 +131,7 @@ pub(super) fn find(
             "SELECT id, count, codec, crc, data FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
         )
         .map_err(|e| t.of(e))?;
-    let bounds = params![key(job, EventSeq(0)), key(JobId(job.0 + 1), EventSeq(0))];
+    let bounds = params![key(job, EventSeq(0)), chunk::end(job)];
     let mut found = get.query(bounds).map_err(|e| t.of(e))?;
     while let Some(row) = found.next().map_err(|e| t.of(e))? {
         let chunk = rows::chunk(row).map_err(|e| t.of(e))?;

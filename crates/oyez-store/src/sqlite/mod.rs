@@ -5,7 +5,7 @@
 //! DIR/oyez.db-wal    SQLite's log: what was committed and not yet moved into the file
 //! DIR/oyez.db-shm    SQLite's index of that log, shared between processes
 //! DIR/blobs/ab/...   large blobs by their hash
-//! DIR/oyez.lock      held while the file is made or migrated
+//! DIR/oyez.lock      shared by all who may write; held alone while the file is made, migrated or checked
 //! ```
 //!
 //! One thread writes. It takes everything that is in line ([`queue`]), runs it in one transaction ([`commit`]) and
@@ -27,6 +27,7 @@ mod fsck;
 mod jobs;
 mod lease;
 mod load;
+mod lock;
 mod merge;
 mod mover;
 mod notify;
@@ -36,6 +37,7 @@ mod reader;
 mod rows;
 mod schema;
 mod trouble;
+pub mod wal;
 mod writer;
 
 use std::fs::File;
@@ -43,7 +45,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -59,6 +61,7 @@ use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use commit::{Answer, Ask, Committer, prepare};
+use lock::Lock;
 use mover::Mover;
 use pool::Pool;
 use queue::Queue;
@@ -108,8 +111,12 @@ pub struct SqliteStore {
     blobs: Blobs,
     commits: watch::Sender<u64>,
     watching: AtomicBool,
+    /// Set when the store is dropped or closed: who watches for commits of others may end.
+    stopped: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     mover: Arc<Mover>,
+    /// Held as long as the store is open, and shared with all others who may write.
+    _lock: Option<File>,
 }
 
 /// An error of the system at a path, in the store's words.
@@ -136,11 +143,18 @@ impl SqliteStore {
     pub fn open(folder: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
         let power = options.durability == Durability::Power;
+        if !options.read_only && options.vfs.is_none() {
+            make_folder(folder).map_err(|e| io_trouble(folder, &e))?;
+        }
+        let blobs = match &options.blobs {
+            Some(blobs) => blobs.clone(),
+            None => Blobs::local(&folder.join("blobs"), power, !options.read_only)?,
+        };
         let pool = Arc::new(Pool::new(path.clone(), options.vfs.clone(), options.read_only));
         let commits = watch::Sender::new(0);
         let mover = Arc::new(Mover::default());
         let mut threads = Vec::new();
-        let mut writer = None;
+        let (mut writer, mut lock) = (None, None);
         if options.read_only {
             let conn = pool.take()?;
             let found = schema::version(&conn).map_err(|e| Trouble(folder).of(e))?;
@@ -149,7 +163,8 @@ impl SqliteStore {
             }
             pool.put(conn);
         } else {
-            let conn = open_for_writing(folder, &path, &options, power, &mover)?;
+            let conn;
+            (conn, lock) = open_for_writing(folder, &path, &options, power, &mover)?;
             let committer = Committer::new(conn, folder.to_owned(), options.clock.clone())?;
             let new = Arc::new(Writer {
                 committer: Mutex::new(committer),
@@ -162,10 +177,6 @@ impl SqliteStore {
             threads.push(spawn(folder, "oyez-mover", move || moving.0.run(&moving.1))?);
             writer = Some(new);
         }
-        let blobs = match options.blobs {
-            Some(blobs) => blobs,
-            None => Blobs::local(&folder.join("blobs"), power)?,
-        };
         Ok(SqliteStore {
             path: folder.to_owned(),
             clock: options.clock,
@@ -176,8 +187,10 @@ impl SqliteStore {
             blobs,
             commits,
             watching: AtomicBool::new(false),
+            stopped: Arc::new(AtomicBool::new(false)),
             threads: Mutex::new(threads),
             mover,
+            _lock: lock,
         })
     }
 
@@ -202,7 +215,9 @@ impl SqliteStore {
         let pool = self.pool.clone();
         let work = move || {
             let conn = pool.take()?;
-            let result = read(&conn, Trouble(pool.path()));
+            let t = Trouble(pool.path());
+            // One moment for all that is read, so that a checkpoint and the events after it belong together.
+            let result = conn.execute_batch("BEGIN").map_err(|e| t.of(e)).and_then(|()| read(&conn, t));
             pool.put(conn);
             result
         };
@@ -214,18 +229,8 @@ impl SqliteStore {
         if self.watching.swap(true, Ordering::SeqCst) {
             return;
         }
-        let (commits, store) = (self.commits.clone(), self.path.join(FILE));
-        // It ends with the store: then nobody listens any more, and the sender is the last one.
-        let work = move || {
-            let watch = notify::Watch::new(&store);
-            while commits.receiver_count() > 0 {
-                match &watch {
-                    Some(watch) => drop(watch.wait(Duration::from_secs(1))),
-                    None => std::thread::sleep(Duration::from_millis(20)),
-                }
-                commits.send_modify(|n| *n += 1);
-            }
-        };
+        let (commits, pool, stopped) = (self.commits.clone(), self.pool.clone(), self.stopped.clone());
+        let work = move || notify::run(&pool, &stopped, || commits.send_modify(|n| *n += 1));
         if spawn(&self.path, "oyez-watch", work).is_err() {
             self.watching.store(false, Ordering::SeqCst);
         }
@@ -246,25 +251,32 @@ fn open_for_writing(
     options: &SqliteOptions,
     power: bool,
     mover: &Arc<Mover>,
-) -> Result<rusqlite::Connection, StoreError> {
+) -> Result<(rusqlite::Connection, Option<File>), StoreError> {
     let t = Trouble(folder);
-    let in_system = options.vfs.is_none();
-    if in_system {
-        make_folder(folder).map_err(|e| t.io(&e))?;
-    }
-    let mut conn = pool::open(path, options.vfs.as_deref(), power, false).map_err(|e| t.of(e))?;
-    if schema::version(&conn).map_err(|e| t.of(e))? != schema::VERSION {
-        // Made or migrated by one process at a time; the lock ends with the file handle.
-        let lock = if in_system {
-            Some(File::create(folder.join("oyez.lock")).map_err(|e| t.io(&e))?)
-        } else {
-            None
-        };
-        if let Some(lock) = &lock {
-            lock.lock().map_err(|e| t.io(&e))?;
+    let begun = Instant::now();
+    let (mut conn, lock) = loop {
+        let lock = if options.vfs.is_none() { Some(Lock::take(folder)?) } else { None };
+        let alone = lock.as_ref().is_none_or(Lock::is_alone);
+        if alone && lock.is_some() {
+            wal::check(path, power, t)?;
         }
-        schema::prepare(&mut conn, folder)?;
-    }
+        let mut conn = pool::open(path, options.vfs.as_deref(), power, false).map_err(|e| t.of(e))?;
+        let found = schema::version(&conn).map_err(|e| t.of(e))?;
+        if alone || found > schema::VERSION {
+            schema::prepare(&mut conn, folder)?;
+            break (conn, lock);
+        }
+        if found == schema::VERSION {
+            break (conn, lock);
+        }
+        // Whoever has it open knows an older version only, or was killed while making it: then we are alone soon.
+        if begun.elapsed() > Duration::from_secs(trouble::BUSY_SECONDS) {
+            return Err(StoreError::Busy { path: folder.to_owned(), seconds: trouble::BUSY_SECONDS });
+        }
+        drop((conn, lock));
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let lock = lock.map(Lock::share).transpose()?;
     // Whether it can be written is found out now, not at the first event.
     conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(|e| t.of(e))?;
     let mover = mover.clone();
@@ -273,7 +285,7 @@ fn open_for_writing(
         Ok(())
     };
     conn.wal_hook(Some(hook)).map_err(|e| t.of(e))?;
-    Ok(conn)
+    Ok((conn, lock))
 }
 
 /// Makes the folder, for its owner only: it holds what was tested, and how.
@@ -401,6 +413,7 @@ impl SqliteStore {
             writer.queue.close();
         }
         self.mover.stop();
+        self.stopped.store(true, Ordering::SeqCst);
     }
 
     async fn lease(

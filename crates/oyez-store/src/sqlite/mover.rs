@@ -15,13 +15,15 @@ use super::pool::{self, Pool};
 const STEP: u64 = 64;
 /// Where it cannot be moved fast enough it begins anew at so many pages (128 MiB), and the writer waits for that.
 const LONGEST: u64 = 32_768;
-/// A log that is longer when the store is closed is moved then; a shorter one is left to the next who opens the store,
-/// because moving it syncs the device.
+/// A log that is longer when the store is closed is moved then, and as many free pages are given back; less is left to
+/// the next who opens the store, because it syncs the device.
 const LEAVE_UP_TO: u64 = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Mover {
     pages: AtomicU64,
+    /// The writer moves the log itself when it is longer than this.
+    retry: AtomicU64,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -69,19 +71,33 @@ impl Mover {
         }
     }
 
-    /// The writer waits for the log to be moved when it has become too long.
+    /// The writer itself moves the log when it has become too long. It never waits for readers: while one of them
+    /// stays at an old moment the log grows, and nobody's commit is held up.
     pub(super) fn restart_if_long(&self, conn: &Connection) {
-        if self.pages.load(Ordering::Relaxed) > LONGEST {
-            let _ = conn.execute_batch("PRAGMA wal_checkpoint(RESTART)");
-            self.pages.store(0, Ordering::Relaxed);
+        let pages = self.pages.load(Ordering::Relaxed);
+        if pages <= LONGEST {
+            self.retry.store(LONGEST, Ordering::Relaxed);
+        } else if pages > self.retry.load(Ordering::Relaxed) {
+            self.retry.store(pages + LONGEST / 8, Ordering::Relaxed);
+            let _ = pool::without_waiting(|| conn.execute_batch("PRAGMA wal_checkpoint(RESTART)"));
         }
     }
 
-    /// The last the writer does: a long log is moved, freed pages are given back.
+    /// The last the writer does: freed pages are given back, a long log is moved.
     pub(super) fn finish(&self, conn: &Connection) {
-        if self.pages.load(Ordering::Relaxed) > LEAVE_UP_TO {
-            // Others may be reading: then as much as can be is done.
-            let _ = conn.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)");
-        }
+        // Others may be reading: then as much as can be is done.
+        let _ = pool::without_waiting(|| -> rusqlite::Result<()> {
+            let free = conn.query_row("PRAGMA freelist_count", [], |row| super::rows::uint(row, 0))?;
+            if free > LEAVE_UP_TO {
+                // It gives back one page for each row that is asked for.
+                let mut vacuum = conn.prepare("PRAGMA incremental_vacuum")?;
+                let mut pages = vacuum.query([])?;
+                while pages.next()?.is_some() {}
+            }
+            if free > LEAVE_UP_TO || self.pages.load(Ordering::Relaxed) > LEAVE_UP_TO {
+                conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+            }
+            Ok(())
+        });
     }
 }

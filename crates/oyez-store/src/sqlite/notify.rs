@@ -1,21 +1,69 @@
-//! Seeing another process's commits: the kernel says when the log file changes; nobody polls faster than once a second.
+//! Seeing another process's commits: the kernel says when the log file is written; nobody polls faster than once a
+//! second.
+//!
+//! SQLite writes the log first and its index, in shared memory, last. The kernel tells of the former; whether the commit
+//! can be seen already is told by `PRAGMA data_version`. While it cannot, a few more looks follow, soon after each
+//! other: between the two lies at most a sync of the device.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify;
 
+use super::pool::Pool;
+
+/// How often somebody looks who was told of nothing.
+const IDLE: Duration = Duration::from_secs(1);
+/// The looks that follow a write until its commit can be seen, in milliseconds.
+const LOOKS: [u64; 7] = [1, 1, 3, 5, 10, 30, 100];
+/// Where the kernel tells nothing, this is how often somebody looks.
+const UNTOLD: Duration = Duration::from_millis(20);
+
+/// Calls `changed` soon after each commit of anybody, until `stopped` is set (which is looked at once a second).
+pub(super) fn run(pool: &Pool, stopped: &AtomicBool, changed: impl Fn()) {
+    let watch = Watch::new(pool.path());
+    let mut conn = pool.take().ok();
+    let mut seen = None;
+    let mut looks = LOOKS.len();
+    while !stopped.load(Ordering::SeqCst) {
+        let version = conn.as_ref().and_then(|conn| data_version(conn).ok());
+        if version.is_none() || version != seen {
+            // Without an answer it is left to those who wait to look for themselves.
+            seen = version;
+            looks = LOOKS.len();
+            changed();
+        }
+        let patience = LOOKS.get(looks).map_or(IDLE, |millis| Duration::from_millis(*millis));
+        match &watch {
+            Some(watch) => looks = if watch.wait(patience) { 0 } else { looks.saturating_add(1) },
+            None => std::thread::sleep(UNTOLD),
+        }
+        if conn.is_none() {
+            conn = pool.take().ok();
+        }
+    }
+    if let Some(conn) = conn {
+        pool.put(conn);
+    }
+}
+
+fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
 /// Tells when the store's log is written by anybody.
 #[derive(Debug)]
-pub(super) struct Watch {
+struct Watch {
     fd: OwnedFd,
 }
 
 impl Watch {
     /// Watches the folder of the store's file for changes of the log.
-    pub(super) fn new(store: &Path) -> Option<Watch> {
+    fn new(store: &Path) -> Option<Watch> {
         let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).ok()?;
         let flags = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE;
         inotify::add_watch(&fd, store.parent()?, flags).ok()?;
@@ -23,7 +71,7 @@ impl Watch {
     }
 
     /// Waits for a change, at most `timeout`; true when there was one.
-    pub(super) fn wait(&self, timeout: Duration) -> bool {
+    fn wait(&self, timeout: Duration) -> bool {
         let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
         let millis = i64::try_from(timeout.as_millis()).unwrap_or(1000);
         let limit = rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: (millis % 1000) * 1_000_000 };

@@ -105,11 +105,11 @@ impl SqliteReader {
                 s.query_row(bounds, rows::chunk).optional()
             })
             .map_err(|e| self.trouble(e))?;
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = found.filter(|found| seq.0 < found.next()) else {
+            let known = (1..=self.live.last_seq().0).contains(&seq.0);
+            return if known { Err(load::missing(self.job, seq.0, seq.0)) } else { Ok(None) };
+        };
         let first = chunk::first_of(found.key).0;
-        if seq.0 >= first + found.count.cast_unsigned() {
-            return Ok(None);
-        }
         let head = chunk::Chunk { data: Vec::new(), ..found };
         let raw = found.unpack()?;
         let start = raw.as_ptr() as usize;
@@ -203,7 +203,7 @@ impl JobReader for SqliteReader {
 
     fn events_after(&self, after: EventSeq, limit: usize) -> Result<Vec<(EventSeq, Event)>, StoreError> {
         let mut out = Vec::new();
-        let mut seq = after.0 + 1;
+        let mut seq = after.0.saturating_add(1);
         while out.len() < limit {
             let left = limit - out.len();
             let got = self.with_chunk(EventSeq(seq), |open| {

@@ -170,6 +170,11 @@ pub(super) fn insert_job(conn: &Connection, uid: JobUid) -> rusqlite::Result<Job
     Ok(JobId(conn.last_insert_rowid().cast_unsigned()))
 }
 
+/// Takes back what [`insert_job`] did; its number is not given again.
+pub(super) fn remove_job(conn: &Connection, id: JobId) -> rusqlite::Result<()> {
+    conn.execute("DELETE FROM job WHERE id = ?1", [int(id.0)]).map(|_| ())
+}
+
 /// A job's row as it is now.
 pub(super) fn update_job(conn: &Connection, id: JobId, row: &JobRow, fresh: bool) -> rusqlite::Result<()> {
     let state = row.state.code();

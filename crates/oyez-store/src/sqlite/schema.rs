@@ -120,6 +120,9 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), StoreErr
     if found > VERSION {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
     }
+    if found == VERSION {
+        return Ok(());
+    }
     if found == 0 {
         // Only before the first table can these two be chosen.
         conn.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")
@@ -132,9 +135,6 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), StoreErr
             path: path.to_owned(),
             reason: format!("journal mode is {mode}, not wal"),
         });
-    }
-    if found == VERSION {
-        return Ok(());
     }
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| t.of(e))?;
     // Looked at again under the lock: another process may have been first.

@@ -28,6 +28,10 @@ impl Trouble<'_> {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 StoreError::Damaged { what: format!("the store's file {}", path.display()), detail: reason }
             }
+            // Our own statements are right: a table, a column or a value that is not as it must be was damaged.
+            Some(ErrorCode::Unknown | ErrorCode::TypeMismatch | ErrorCode::ConstraintViolation) | None => {
+                StoreError::Damaged { what: format!("the store's file {}", path.display()), detail: reason }
+            }
             _ => StoreError::Io { path, reason },
         }
     }

@@ -21,7 +21,8 @@ pub fn node() -> impl Strategy<Value = u64> {
 
 /// A node: mostly one's own or one of the first producer.
 pub fn at() -> impl Strategy<Value = SectionRef> {
-    let producer = prop_oneof![3 => Just(None), 3 => select(&PRODUCERS[..]).prop_map(Some), 1 => Just(Some(1))];
+    let producer =
+        prop_oneof![3 => Just(None), 3 => select(&PRODUCERS[..]).prop_map(Some), 1 => Just(Some(1))];
     (producer, node()).prop_map(|(p, number)| SectionRef { producer: p.map(ProducerId), number })
 }
 
@@ -47,9 +48,14 @@ fn planned() -> impl Strategy<Value = Option<u64>> {
 }
 
 fn span() -> impl Strategy<Value = LogSpan> {
-    (text(), any::<u64>(), option::of(any::<u64>()), option::of(any::<u64>()), option::of(any::<u64>())).prop_map(
-        |(file, begin, size, begin_lines, size_lines)| LogSpan { file, begin, size, begin_lines, size_lines },
-    )
+    (text(), any::<u64>(), option::of(any::<u64>()), option::of(any::<u64>()), option::of(any::<u64>()))
+        .prop_map(|(file, begin, size, begin_lines, size_lines)| LogSpan {
+            file,
+            begin,
+            size,
+            begin_lines,
+            size_lines,
+        })
 }
 
 /// A reason, sometimes longer than a row holds and with a character across the cut.
@@ -73,25 +79,31 @@ fn job() -> Vec<(u32, BoxedStrategy<EventBody>)> {
         (btree_map(text(), text(), 0..2), option::of(text()), option::of(text()), option::of(text())),
         (option::of(json()), option::of(words()), option::of(text())),
     )
-        .prop_map(|((uid, name, requestor, source, tags, guids, project), (variant, host, server_id, request), rest)| {
-            let (extended, command, version) = rest;
-            EventBody::from(JobSubmitted {
-                uid,
-                name,
-                requestor,
-                source,
-                tags,
-                guids,
-                project,
-                variant,
-                host,
-                server_id,
-                request,
-                extended,
-                command,
-                version,
-            })
-        });
+        .prop_map(
+            |(
+                (uid, name, requestor, source, tags, guids, project),
+                (variant, host, server_id, request),
+                rest,
+            )| {
+                let (extended, command, version) = rest;
+                EventBody::from(JobSubmitted {
+                    uid,
+                    name,
+                    requestor,
+                    source,
+                    tags,
+                    guids,
+                    project,
+                    variant,
+                    host,
+                    server_id,
+                    request,
+                    extended,
+                    command,
+                    version,
+                })
+            },
+        );
     let verbs = vec![Control::Cancel, Control::Kill, Control::Pause, Control::Resume];
     vec![
         (2, submitted.boxed()),
@@ -199,9 +211,8 @@ fn sections() -> Vec<(u32, BoxedStrategy<EventBody>)> {
 
 /// Targets and their visits.
 fn targets() -> Vec<(u32, BoxedStrategy<EventBody>)> {
-    let target = (text(), option::of(text()), option::of(text()), option::of(text())).prop_map(
-        |(id, fqdn, primary_ipv4, primary_ipv6)| Target { id, fqdn, primary_ipv4, primary_ipv6 },
-    );
+    let target = (text(), option::of(text()), option::of(text()), option::of(text()))
+        .prop_map(|(id, fqdn, primary_ipv4, primary_ipv6)| Target { id, fqdn, primary_ipv4, primary_ipv6 });
     let locks = vec![LockChange::Taken, LockChange::Lost, LockChange::Released];
     vec![
         (4, body!(TargetAcquired { id: node(), test: at(), target: target })),
@@ -282,9 +293,17 @@ fn hanging() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 success: any::<bool>(),
                 data: json(),
                 error: option::of(text()),
+                neutral: option::of(any::<bool>()),
             }),
         ),
-        (2, body!(OutputDropped { id: at(), bytes: prop_oneof![0..9u64, any::<u64>(), Just(u64::MAX)], why: text() })),
+        (
+            2,
+            body!(OutputDropped {
+                id: at(),
+                bytes: prop_oneof![0..9u64, any::<u64>(), Just(u64::MAX)],
+                why: text()
+            }),
+        ),
         (2, body!(SourceCut { id: at(), reason: text() })),
     ]
 }

@@ -3,6 +3,7 @@
 pub mod bodies;
 pub mod chaos;
 pub mod jobs;
+pub mod said;
 pub mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,10 @@ use oyez_model::event::JobSubmitted;
 use oyez_model::fold::Rows;
 use oyez_model::row::{Hang, SegmentKind};
 use oyez_model::{
-    Changes, Event, EventBody, EventNumber, EventSeq, JobSource, JobUid, Live, NodeRow, ProducerId, ProducerRow,
-    SectionId, Segment, Time,
+    Changes, Event, EventBody, EventNumber, EventSeq, JobSource, JobUid, Live, NodeRow, ProducerId,
+    ProducerRow, SectionId, Segment, Time,
 };
+use proptest::prelude::ProptestConfig;
 
 /// The rows that have left a live state, as a store keeps them: the last of each.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,6 +134,26 @@ struct UnorderedNode {
 }
 
 impl Unordered {
+    /// What is not the same in another, in few lines.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        fn maps<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+            a: &BTreeMap<K, V>,
+            b: &BTreeMap<K, V>,
+            out: &mut Vec<String>,
+        ) {
+            let keys: BTreeSet<&K> = a.keys().chain(b.keys()).collect();
+            let differ = keys.into_iter().filter(|k| a.get(k) != b.get(k));
+            out.extend(differ.map(|k| format!("{k:?}:\n  {:?}\n  {:?}", a.get(k), b.get(k))));
+        }
+        let mut out = Vec::new();
+        if self.job != other.job {
+            out.push(format!("the job:\n  {}\n  {}", self.job, other.job));
+        }
+        maps(&self.nodes, &other.nodes, &mut out);
+        maps(&self.producers, &other.producers, &mut out);
+        out
+    }
+
     /// What is left of a job that heard `events` in this order.
     pub fn of(job: &Folded, events: &[Event]) -> Self {
         let heard = |seq: EventSeq| {
@@ -161,15 +183,20 @@ impl Unordered {
             (row.id, (ProducerRow { last_seq: EventSeq(0), ..row.clone() }, last))
         };
         let mut producers: BTreeMap<_, _> = job.kept.producers.values().map(producer).collect();
-        producers.extend(
-            events.iter().filter_map(|event| job.live.producer(event.producer)).map(producer),
-        );
+        producers.extend(events.iter().filter_map(|event| job.live.producer(event.producer)).map(producer));
         Unordered {
-            job: format!("{:#?}", job.live.job_row()),
+            job: format!("{:?}", job.live.job_row()),
             nodes: job.nodes().into_values().map(|row| (row.id, node(row))).collect(),
             producers,
         }
     }
+}
+
+/// So many cases, or as many as `PROPTEST_CASES` says, for a long search. No file is written when one fails: a fixed
+/// bug gets a test of its own.
+pub fn cases(cases: u32) -> ProptestConfig {
+    let wanted = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig { cases: wanted.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// An event of `producer`; its number is set when its stream is put together.

@@ -24,9 +24,8 @@ fn float() -> impl Strategy<Value = f64> {
 fn civil() -> impl Strategy<Value = jiff::civil::DateTime> {
     let date = (-9999..=9999i16, 1..=12i8, 1..=28i8);
     let time = (0..24i8, 0..60i8, 0..60i8, 0..1_000_000_000i32);
-    (date, time).prop_map(|((year, month, day), (h, m, s, ns))| {
-        jiff::civil::date(year, month, day).at(h, m, s, ns)
-    })
+    (date, time)
+        .prop_map(|((year, month, day), (h, m, s, ns))| jiff::civil::date(year, month, day).at(h, m, s, ns))
 }
 
 fn leaf() -> impl Strategy<Value = Value> {
@@ -51,8 +50,9 @@ fn leaf() -> impl Strategy<Value = Value> {
 /// Any value, nested a few deep.
 pub fn value() -> impl Strategy<Value = Value> {
     leaf().prop_recursive(4, 24, 5, |inner| {
-        let opaque = (text(), text(), vec(inner.clone(), 0..3), option::of(inner.clone()))
-            .prop_map(|(module, name, args, state)| Value::Opaque(Box::new(Opaque { module, name, args, state })));
+        let opaque = (text(), text(), vec(inner.clone(), 0..3), option::of(inner.clone())).prop_map(
+            |(module, name, args, state)| Value::Opaque(Box::new(Opaque { module, name, args, state })),
+        );
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::List),
             vec(inner.clone(), 0..5).prop_map(Value::Tuple),
@@ -75,5 +75,12 @@ pub const WRAPS: [fn(Value) -> Value; 6] = [
     |v| Value::Set(vec![v]),
     |v| Value::Map(vec![(v, Value::Null)]),
     |v| Value::Map(vec![(Value::from("k"), v)]),
-    |v| Value::Opaque(Box::new(Opaque { module: String::new(), name: String::new(), args: vec![], state: Some(v) })),
+    |v| {
+        Value::Opaque(Box::new(Opaque {
+            module: String::new(),
+            name: String::new(),
+            args: vec![],
+            state: Some(v),
+        }))
+    },
 ];

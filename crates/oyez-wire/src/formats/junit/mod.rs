@@ -53,9 +53,11 @@ mod item;
 mod limits;
 mod open;
 mod reader;
+mod events;
 mod tree;
 
 pub use error::{JunitError, Position};
+pub use events::{Sink, Tests};
 pub use item::{
     Announced, Attempt, AttemptKind, Case, Item, Message, MessageKind, Status, Suite, SuiteEnd, Tally, Text,
 };

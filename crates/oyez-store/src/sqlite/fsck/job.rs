@@ -1,53 +1,13 @@
-//! Is the store sound? Every checksum is checked and every row held against a fold from the first event.
-//!
-//! The fold's rows go into a scratch file and the two are compared in the order of their keys, so that a job of any
-//! size needs little memory. With `rebuild` the rows that the fold made take the place of those that were there.
+//! One job: its chunks, and its rows against a fold from the first event.
 
-use std::path::Path;
-
-use oyez_model::{Changes, EventSeq, JobId, Live};
+use oyez_model::{Changes, EventSeq, JobId, JobRow, Live};
 use rusqlite::{Connection, params};
 
-use super::rows::{self, DbRows};
-use super::trouble::Trouble;
-use super::{SqliteOptions, blob, chunk, load, pool, schema};
-use crate::blobs::Blobs;
+use super::super::rows::{self, DbRows};
+use super::super::trouble::Trouble;
+use super::super::{chunk, load, schema};
+use super::{Finding, FsckReport};
 use crate::error::StoreError;
-
-/// What to check.
-#[derive(Clone, Debug, Default)]
-pub struct FsckOptions {
-    /// Only this job.
-    pub job: Option<JobId>,
-    /// Make rows again from the journal where they differ.
-    pub rebuild: bool,
-}
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// In which job; none when it is about the file as a whole.
-    pub job: Option<JobId>,
-    /// What is wrong.
-    pub what: String,
-    /// Whether `rebuild` mended it.
-    pub mended: bool,
-}
-
-/// The result of a check.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FsckReport {
-    /// Jobs that were looked at.
-    pub jobs: u64,
-    /// Events that were read and folded.
-    pub events: u64,
-    /// Rows that were compared.
-    pub rows: u64,
-    /// Blobs whose content was checked.
-    pub blobs: u64,
-    /// What is not as it should be; empty when the store is sound.
-    pub findings: Vec<Finding>,
-}
 
 /// Tables that are made by the fold: name, and the columns besides `job`.
 const TABLES: [(&str, &str); 3] = [
@@ -59,97 +19,8 @@ const TABLES: [(&str, &str); 3] = [
 /// The most findings that are listed for one job.
 const FINDINGS_PER_JOB: usize = 20;
 
-/// Checks the store in `folder`; `progress` is told how many jobs are done, and of how many.
-///
-/// # Errors
-/// The store cannot be opened or read at all; damage within it is in the report.
-pub fn fsck(
-    folder: &Path,
-    options: &FsckOptions,
-    store: &SqliteOptions,
-    mut progress: impl FnMut(u64, u64),
-) -> Result<FsckReport, StoreError> {
-    let t = Trouble(folder);
-    let path = folder.join(super::FILE);
-    let conn = pool::open(&path, store.vfs.as_deref(), true, store.read_only).map_err(|e| t.of(e))?;
-    let found = schema::version(&conn).map_err(|e| t.of(e))?;
-    if found != schema::VERSION {
-        return Err(schema::not_of_today(folder, found));
-    }
-    let scratch = tempfile_db().map_err(|e| t.of(e))?;
-    let mut report = FsckReport::default();
-    if options.job.is_none() {
-        check_file(&conn, &mut report).map_err(|e| t.of(e))?;
-        let blobs = match &store.blobs {
-            Some(blobs) => Some(blobs.clone()),
-            None if store.vfs.is_some() => None,
-            None => Some(Blobs::local(&folder.join("blobs"), false)?),
-        };
-        check_blobs(&conn, t, blobs.as_ref(), &mut report)?;
-    }
-    let jobs = jobs(&conn, options.job).map_err(|e| t.of(e))?;
-    for (i, job) in jobs.iter().enumerate() {
-        progress(i as u64, jobs.len() as u64);
-        check_job(&conn, &scratch, t, *job, options.rebuild, &mut report)?;
-    }
-    progress(jobs.len() as u64, jobs.len() as u64);
-    Ok(report)
-}
-
-/// A database in a temporary file that is gone when it is closed.
-fn tempfile_db() -> rusqlite::Result<Connection> {
-    let conn = Connection::open("")?;
-    conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -64000;")?;
-    Ok(conn)
-}
-
-fn jobs(conn: &Connection, only: Option<JobId>) -> rusqlite::Result<Vec<JobId>> {
-    // Also jobs of which only the journal knows: their row is what was lost.
-    let mut get = conn.prepare(
-        "SELECT id FROM job UNION SELECT DISTINCT id >> 36 FROM chunk WHERE ?1 IS NULL OR id >> 36 = ?1 ORDER BY 1",
-    )?;
-    let found: Vec<JobId> = get
-        .query_map([only.map(|id| rows::int(id.0))], |row| rows::uint(row, 0).map(JobId))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(found.into_iter().filter(|id| only.is_none_or(|only| only == *id)).collect())
-}
-
-fn check_file(conn: &Connection, report: &mut FsckReport) -> rusqlite::Result<()> {
-    let mut get = conn.prepare("PRAGMA integrity_check(20)")?;
-    let mut found = get.query([])?;
-    while let Some(row) = found.next()? {
-        let what: String = row.get(0)?;
-        if what != "ok" {
-            report.findings.push(Finding { job: None, what: format!("the file: {what}"), mended: false });
-        }
-    }
-    Ok(())
-}
-
-fn check_blobs(
-    conn: &Connection,
-    t: Trouble<'_>,
-    large: Option<&Blobs>,
-    report: &mut FsckReport,
-) -> Result<(), StoreError> {
-    for hash in blob::all(conn).map_err(|e| t.of(e))? {
-        report.blobs += 1;
-        if let Err(e) = blob::get(conn, t, hash) {
-            report.findings.push(Finding { job: None, what: e.to_string(), mended: false });
-        }
-    }
-    if let Some(large) = large {
-        for hash in super::block_on(large.all())? {
-            report.blobs += 1;
-            if let Err(e) = super::block_on(large.get(hash)) {
-                report.findings.push(Finding { job: None, what: e.to_string(), mended: false });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_job(
+/// Checks a job; what is damaged is told in the report.
+pub(super) fn check(
     conn: &Connection,
     scratch: &Connection,
     t: Trouble<'_>,
@@ -161,8 +32,15 @@ fn check_job(
     conn.execute_batch(if rebuild { "BEGIN IMMEDIATE" } else { "BEGIN" }).map_err(|e| t.of(e))?;
     let result = compare_job(conn, scratch, t, job, rebuild, report);
     let end = if rebuild && result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    conn.execute_batch(end).map_err(|e| t.of(e))?;
-    result
+    let ended = conn.execute_batch(end).map_err(|e| t.of(e));
+    match result.and(ended) {
+        // Where SQLite itself cannot read on, the other jobs still can be checked.
+        Err(e @ StoreError::Damaged { .. }) => {
+            report.say(Some(job), e.to_string());
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 fn compare_job(
@@ -173,7 +51,6 @@ fn compare_job(
     rebuild: bool,
     report: &mut FsckReport,
 ) -> Result<(), StoreError> {
-    let before = report.findings.len();
     let mut findings: Vec<String> = Vec::new();
     check_chunks(conn, job, &mut findings).map_err(|e| t.of(e))?;
     let live = match refold(conn, scratch, t, job) {
@@ -196,7 +73,6 @@ fn compare_job(
     if rebuild && differ {
         replace(conn, scratch, job, &live).map_err(|e| t.of(e))?;
     }
-    debug_assert!(report.findings.len() >= before);
     Ok(())
 }
 
@@ -214,7 +90,7 @@ fn check_chunks(conn: &Connection, job: JobId, findings: &mut Vec<String>) -> ru
     let mut get = conn.prepare_cached(
         "SELECT id, count, codec, crc, data FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY id",
     )?;
-    let mut found = get.query([chunk::key(job, EventSeq(0)), chunk::key(JobId(job.0 + 1), EventSeq(0))])?;
+    let mut found = get.query([chunk::key(job, EventSeq(0)), chunk::end(job)])?;
     let mut next = 1;
     while let Some(row) = found.next()? {
         let chunk = rows::chunk(row)?;
@@ -222,7 +98,7 @@ fn check_chunks(conn: &Connection, job: JobId, findings: &mut Vec<String>) -> ru
         if first != next {
             findings.push(format!("events {next} to {} are missing", first.saturating_sub(1)));
         }
-        next = first + chunk.count.cast_unsigned();
+        next = chunk.next();
         if let Err(e) = chunk.events(|_, _| {}) {
             findings.push(e.to_string());
         }
@@ -332,6 +208,12 @@ fn compare_job_row(
         Ok(None) => findings.push("the job's row is missing".to_owned()),
         Err(e) => findings.push(t.of(e).to_string()),
     }
+    if !is_indexed(conn, job, &live.job_row()).map_err(|e| t.of(e))? {
+        findings.push("what finds the job by state, uid, tag or guid differs from what the journal says".to_owned());
+    }
+    if !load::checkpoint_is_whole(conn, job).map_err(|e| t.of(e))? {
+        findings.push("the checkpoint's checksum does not match".to_owned());
+    }
     // The live state from the checkpoint must be the one that all events make.
     match load::live(conn, t, job) {
         Ok((from_checkpoint, _)) if from_checkpoint != *live => {
@@ -341,6 +223,24 @@ fn compare_job_row(
         Err(e) => findings.push(e.to_string()),
     }
     Ok(())
+}
+
+/// Whether the job is found by everything that it should be found by.
+fn is_indexed(conn: &Connection, job: JobId, row: &JobRow) -> rusqlite::Result<bool> {
+    let id = rows::int(job.0);
+    let there = |sql: &str, text: &str| conn.prepare_cached(sql)?.exists(params![text, id]);
+    for tag in &row.tags {
+        if !there("SELECT 1 FROM job_tag WHERE tag = ?1 AND job = ?2", tag)? {
+            return Ok(false);
+        }
+    }
+    for guid in &row.guids {
+        if !there("SELECT 1 FROM job_guid WHERE guid = ?1 AND job = ?2", guid.as_str())? {
+            return Ok(false);
+        }
+    }
+    conn.prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND uid = ?2 AND state = ?3")?
+        .exists(params![id, &row.uid.as_bytes()[..], row.state.code()])
 }
 
 /// Puts the fold's rows in the place of those that are there.
@@ -359,15 +259,14 @@ fn replace(conn: &Connection, scratch: &Connection, job: JobId, live: &Live) -> 
         }
     }
     let row = live.job_row();
+    for table in ["job_tag", "job_guid"] {
+        conn.execute(&format!("DELETE FROM {table} WHERE job = ?1"), [rows::int(job.0)])?;
+    }
     conn.execute(
         "INSERT INTO job (id, uid, state, row) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id) DO UPDATE SET uid = ?2, state = ?3, row = ?4",
         params![rows::int(job.0), &row.uid.as_bytes()[..], row.state.code(), rows::cbor(&row)],
     )?;
     rows::index_job(conn, job, &row)?;
-    conn.execute(
-        "INSERT OR REPLACE INTO checkpoint (job, seq, data) VALUES (?1, ?2, ?3)",
-        params![rows::int(job.0), rows::int(live.last_seq().0), live.checkpoint()],
-    )?;
-    Ok(())
+    load::put_checkpoint(conn, job, live)
 }

@@ -1,0 +1,228 @@
+//! The right to use targets, as leases in the store, renewed with the job's own lease as long as the job runs.
+//!
+//! ConTest's second job on a busy target fails at once (specs/contest.md 1.5); here it waits for the target, up to the
+//! acquire timeout, and only then gets ConTest's error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oyez_model::JobId;
+use oyez_model::event::{LockChange, TargetLock};
+use oyez_store::{LeaseName, Owner, Store, StoreError};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::control::Stops;
+use crate::process::reap;
+use crate::recorder::Recorder;
+use crate::stop::Stop;
+use crate::target::Target;
+
+/// A lease ends by itself after this time,
+const TTL: Duration = Duration::from_secs(10);
+/// unless it is renewed.
+const RENEW: Duration = Duration::from_secs(3);
+/// How often a busy target is asked for, at first and at most.
+const ASK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// The leases of a job that runs.
+pub(crate) struct Locks {
+    store: Arc<dyn Store>,
+    owner: Owner,
+    job: JobId,
+    stops: Arc<Stops>,
+    recorder: Recorder,
+    /// Held while the leases are changed, so that a renewal sees all or none of a change.
+    held: Mutex<Vec<LeaseName>>,
+}
+
+/// Why targets are not held.
+#[derive(Debug)]
+pub(crate) enum AcquireError {
+    /// They are busy, or the store says no: the attempt fails, the job goes on.
+    Failed(String),
+    /// Not even that could be found out in time: the job fails.
+    TimedOut,
+    /// The job was stopped meanwhile.
+    Stopped(Stop),
+}
+
+impl Locks {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        owner: Owner,
+        job: JobId,
+        stops: Arc<Stops>,
+        recorder: Recorder,
+    ) -> Self {
+        Locks { store, owner, job, stops, recorder, held: Mutex::default() }
+    }
+
+    /// Takes the targets, all or none; waits for busy ones up to `timeout`.
+    pub(crate) async fn acquire(&self, targets: &[&Target], timeout: Duration) -> Result<(), AcquireError> {
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = targets.iter().map(|target| LeaseName::Target(target.id.clone())).collect();
+        let end = Instant::now() + timeout;
+        let (mut pause, mut said) = (ASK.0, String::new());
+        loop {
+            let error = match self.take(&names).await {
+                Ok(()) => return Ok(()),
+                Err(e) if e.is_transient() => e,
+                Err(e) => return Err(AcquireError::Failed(e.to_string())),
+            };
+            if Instant::now() + pause > end {
+                return Err(match &error {
+                    StoreError::Held { .. } => AcquireError::Failed(already_locked(&error, targets)),
+                    _ => AcquireError::TimedOut,
+                });
+            }
+            let says = waits_for(&error);
+            if says != said {
+                self.recorder.notice(&says);
+                said = says;
+            }
+            self.stops.sleep(pause).await.map_err(AcquireError::Stopped)?;
+            pause = (pause * 2).min(ASK.1);
+        }
+    }
+
+    async fn take(&self, names: &[LeaseName]) -> Result<(), StoreError> {
+        let mut held = self.held.lock().await;
+        self.store.acquire(names, &self.owner, Some(self.job), TTL).await?;
+        held.clear();
+        held.extend_from_slice(names);
+        Ok(())
+    }
+
+    /// Gives all targets back; tries again while the store's trouble may pass, up to `timeout`.
+    ///
+    /// # Errors
+    /// ConTest's text (specs/contest.md 1.5).
+    pub(crate) async fn release(&self, timeout: Duration) -> Result<(), String> {
+        let end = Instant::now() + timeout;
+        let mut held = self.held.lock().await;
+        let mut pause = ASK.0;
+        while !held.is_empty() {
+            match self.store.release(&held, &self.owner).await {
+                Ok(()) => held.clear(),
+                Err(e) if e.is_transient() && Instant::now() + pause <= end => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ASK.1);
+                }
+                Err(e) => {
+                    // They run out by themselves; nobody renews them any more.
+                    held.clear();
+                    return Err(if e.is_transient() {
+                        let timeout =
+                            crate::GoDuration(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
+                        format!("target manager release timed out after {timeout}")
+                    } else {
+                        format!("Failed to release targets: {e}")
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Renews the leases for ever; a lease that somebody else took ends the job's work.
+    pub(crate) async fn keep(&self) {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            // Another thing to be done now and then while a job runs.
+            reap();
+            let held = self.held.lock().await;
+            let mut names = Vec::with_capacity(held.len() + 1);
+            names.push(LeaseName::Job(self.job));
+            names.extend(held.iter().cloned());
+            match self.store.renew(&names, &self.owner, TTL).await {
+                Err(StoreError::Held { name, owner, job, .. }) => {
+                    drop(held);
+                    self.lost(&name, &owner, job);
+                    return;
+                }
+                // Other trouble passes, or the recorder has it too and says so. Nobody can take a lease meanwhile
+                // from a store that does not work, and one that has run out but was not taken is renewed as well.
+                _ => {}
+            }
+        }
+    }
+
+    fn lost(&self, name: &str, owner: &str, job: Option<JobId>) {
+        let by = match job {
+            Some(job) => format!("job {job} ({owner})"),
+            None => owner.to_owned(),
+        };
+        if let Some(target) = name.strip_prefix("target ") {
+            self.recorder.record(TargetLock { target: target.to_owned(), change: LockChange::Lost });
+        }
+        self.stops.abort(Stop::Lost(format!(
+            "{name} was taken over by {by}: its lease had run out, because this process stood still for more than {} s",
+            TTL.as_secs()
+        )));
+    }
+
+    /// Gives the job's own lease back. What cannot be given back runs out.
+    pub(crate) async fn leave(&self) {
+        let _runs_out = self.store.release(&[LeaseName::Job(self.job)], &self.owner).await;
+    }
+}
+
+/// ConTest's text for a target that another job has.
+fn already_locked(error: &StoreError, targets: &[&Target]) -> String {
+    let StoreError::Held { name, job, .. } = error else { return error.to_string() };
+    let id = name.strip_prefix("target ").unwrap_or(name);
+    let target = targets.iter().find(|target| target.id == id).map_or_else(String::new, ToString::to_string);
+    format!("target {} is already locked by {}", go_quoted(&target), job.map_or(0, |job| job.0))
+}
+
+/// As Go's `%q` prints a text: what a target's text may hold that needs it is quotes and backslashes.
+fn go_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Whom a job waits for.
+fn waits_for(error: &StoreError) -> String {
+    match error {
+        StoreError::Held { name, owner, job: Some(job), .. } => {
+            format!("waiting for {name}: job {job} has it ({owner})")
+        }
+        StoreError::Held { name, owner, .. } => format!("waiting for {name}: {owner} has it"),
+        other => format!("waiting for targets: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_target_is_said_as_contest_says_it() {
+        let target = Target { id: "T1".into(), fqdn: "t1.example.org".into(), ..Target::default() };
+        let error = StoreError::Held {
+            name: "target T1".into(),
+            owner: "process 7 on lab".into(),
+            until: None,
+            job: Some(JobId(19)),
+        };
+        assert_eq!(
+            already_locked(&error, &[&target]),
+            r#"target "Target{ID: \"T1\", FQDN: \"t1.example.org\"}" is already locked by 19"#
+        );
+        assert_eq!(waits_for(&error), "waiting for target T1: job 19 has it (process 7 on lab)");
+    }
+}

@@ -1,0 +1,96 @@
+//! Processes: started in a group of their own, their output captured, never more at once than allowed, ended as whole
+//! trees.
+//!
+//! ```text
+//!  ProcessPool ── Slot ──► start(Launch, Task) ──► a thread: may_start? spawn, poll, wait ──► Task::ended
+//!                                                     │ pipes ──► Capture ──► OutputSink
+//!                                                     │ stop, deadline ──► Tree: TERM, KILL
+//! ```
+//!
+//! One thread attends one process at a time, from its start to its end: it polls both pipes, the process (a pidfd) and
+//! the file descriptors of the [`Scope`](crate::stop::Scope) that it belongs to. That costs less than a process driver
+//! on an event loop, and a thread that waits for the journal keeps its process waiting, so that memory stays bounded.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `pool` | the threads and the slots |
+//! | `attend` | one process from its start to its end |
+//! | `capture` | its output: pieces, parts, limits |
+//! | `tree` | all that came of it, and how that is ended |
+//! | `table` | the process table |
+//! | `reap` | orphans that became children of ours |
+//! | `exit` | how a process ended, in Go's words |
+
+mod attend;
+mod capture;
+mod exit;
+mod pool;
+mod reap;
+mod table;
+mod tree;
+
+pub use capture::{Capture, CaptureLimits, OutputSink};
+pub use exit::Exit;
+pub use pool::{Launch, ProcessPool, Slot, Task};
+pub use reap::{become_reaper, reap};
+pub use tree::{Tree, kill_tree};
+
+/// The variable that tells a process which job it belongs to: the job's uid.
+pub const JOB_VARIABLE: &str = "OYEZ_JOB";
+
+/// The variable that tells a process which section it belongs to: `PRODUCER.NUMBER`, the producer in hexadecimal.
+pub const SECTION_VARIABLE: &str = "OYEZ_SECTION";
+
+/// What a process carries in its environment, and hands on to whatever it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    job: String,
+    section: String,
+}
+
+impl Cookie {
+    /// The cookie of a section.
+    #[must_use]
+    pub fn new(job: impl std::fmt::Display, section: impl std::fmt::Display) -> Self {
+        Cookie { job: format!("{JOB_VARIABLE}={job}"), section: format!("{SECTION_VARIABLE}={section}") }
+    }
+
+    /// Both variables, as `NAME=VALUE`.
+    #[must_use]
+    pub fn variables(&self) -> (&str, &str) {
+        (&self.job, &self.section)
+    }
+
+    /// Both variables, names and values apart.
+    pub fn pairs(&self) -> [(&str, &str); 2] {
+        [
+            (JOB_VARIABLE, &self.job[JOB_VARIABLE.len() + 1..]),
+            (SECTION_VARIABLE, &self.section[SECTION_VARIABLE.len() + 1..]),
+        ]
+    }
+}
+
+/// Why a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// By itself.
+    Itself,
+    /// Its scope was stopped.
+    Stopped,
+    /// It took longer than it may.
+    TimedOut,
+}
+
+/// The end of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessEnd {
+    /// How.
+    pub exit: Exit,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// When a process was started, in clock ticks since boot; `None` when there is none.
+pub(crate) fn started(pid: i32) -> Option<u64> {
+    table::entry(pid).map(|entry| entry.started)
+}

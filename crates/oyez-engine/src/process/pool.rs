@@ -1,0 +1,187 @@
+//! The threads that attend processes, and the slots that bound how many there are.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::attend::attend;
+use super::capture::{CaptureLimits, OutputSink};
+use super::{Cause, Cookie, Exit, ProcessEnd, reap};
+use crate::stop::Scope;
+
+/// Bytes that are read at once: what a pipe holds.
+const BUFFER: usize = 64 << 10;
+/// A thread's stack: nothing here goes deep.
+const STACK: usize = 256 << 10;
+/// A thread without work ends after this time.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// What to start.
+#[derive(Debug)]
+pub struct Launch {
+    /// The program's path; it is not searched for.
+    pub program: PathBuf,
+    /// Its arguments, without its name.
+    pub args: Vec<String>,
+    /// Where it runs; without one, where we do.
+    pub dir: Option<PathBuf>,
+    /// What it carries in its environment.
+    pub cookie: Cookie,
+    /// What stops it.
+    pub scope: Scope,
+    /// How long after TERM it gets KILL.
+    pub grace: Duration,
+    /// How long it may run.
+    pub timeout: Option<Duration>,
+    /// How much of its output is kept.
+    pub limits: CaptureLimits,
+}
+
+/// Who wants to know what becomes of a process; called on the thread that attends it, which waits meanwhile.
+pub trait Task: OutputSink + Send {
+    /// Asked once, just before it is started.
+    fn may_start(&mut self) -> bool;
+
+    /// It has ended, or was never started.
+    fn ended(self: Box<Self>, end: ProcessEnd);
+}
+
+/// The right to one process of the pool; given back when it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Runs processes, never more at once than it has slots.
+#[derive(Debug)]
+pub struct ProcessPool {
+    shared: Arc<Shared>,
+    slots: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Work>,
+    idle: usize,
+    threads: usize,
+    closed: bool,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("threads", &self.threads)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Work {
+    launch: Launch,
+    task: Box<dyn Task>,
+    slot: Slot,
+}
+
+impl ProcessPool {
+    /// A pool of at most `max` processes; at least one. This process becomes the reaper of what they leave behind.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        reap::become_reaper();
+        let max = max.clamp(1, Semaphore::MAX_PERMITS);
+        ProcessPool { shared: Arc::default(), slots: Arc::new(Semaphore::new(max)) }
+    }
+
+    /// Waits for a slot; who asks first gets it first.
+    pub async fn slot(&self) -> Slot {
+        match self.slots.clone().acquire_owned().await {
+            Ok(permit) => Slot { _permit: permit },
+            // It is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Starts a process; its task hears of it from then on.
+    pub fn start(&self, slot: Slot, launch: Launch, task: Box<dyn Task>) {
+        let mut state = self.shared.lock();
+        state.waiting.push_back(Work { launch, task, slot });
+        if state.idle >= state.waiting.len() {
+            drop(state);
+            self.shared.work.notify_one();
+            return;
+        }
+        state.threads += 1;
+        drop(state);
+        let shared = self.shared.clone();
+        let thread = std::thread::Builder::new().name("oyez-process".to_owned()).stack_size(STACK);
+        if let Err(e) = thread.spawn(move || shared.run()) {
+            self.shared.no_thread(&e);
+        }
+    }
+}
+
+impl Drop for ProcessPool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.work.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The lock is never held while a task is called; a panic elsewhere leaves the queue as it is.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread: takes work until there has been none for a while.
+    fn run(&self) {
+        let mut buffer = vec![0; BUFFER];
+        while let Some(Work { launch, mut task, slot }) = self.next() {
+            let end = attend(&launch, &mut *task, &mut buffer);
+            // Who hears of the end may ask for the slot at once.
+            drop(slot);
+            task.ended(end);
+        }
+    }
+
+    fn next(&self) -> Option<Work> {
+        let mut state = self.lock();
+        if state.waiting.is_empty() && !state.closed {
+            state.idle += 1;
+            let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
+            let (woken, _) =
+                self.work.wait_timeout_while(state, IDLE, idle).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+        }
+        let work = state.waiting.pop_front();
+        if work.is_none() {
+            state.threads -= 1;
+        }
+        work
+    }
+
+    /// The system has no further thread: those that there are go on with the work; without any, it fails.
+    fn no_thread(&self, e: &std::io::Error) {
+        let mut state = self.lock();
+        state.threads -= 1;
+        if state.threads > 0 {
+            return;
+        }
+        let failed = std::mem::take(&mut state.waiting);
+        drop(state);
+        for Work { task, slot, .. } in failed {
+            drop(slot);
+            let exit = Exit::NotStarted(format!("no thread to start a process from: {e}"));
+            task.ended(ProcessEnd { exit, cause: Cause::Itself });
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A job's events on their way into its journal.
+//!
+//! Whoever has something to say calls [`Recorder::record`], which numbers it and puts it into a buffer. One task takes
+//! what has gathered and appends it as one batch; while that is under way the next batch gathers (group commit). A
+//! batch leaves when it is large, when somebody waits for its commit, or after a short while.
+//!
+//! The buffer is bounded: who says much asks for [`Recorder::room`] first and waits when there is none. When the store
+//! is in trouble, it is tried again until it works or the job is cancelled; everybody else waits at the buffer.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use oyez_model::{BlobHash, EventBody, EventNumber, JobId, ProducerId};
+use oyez_store::{Batch, Clock, NewEvent, Store, StoreError};
+use tokio::sync::{Notify, watch};
+
+use crate::control::Stops;
+use crate::observer::Observer;
+use crate::stop::Stop;
+
+/// A batch leaves when it has so many events.
+const BATCH: usize = 512;
+/// A batch leaves after this time, however small it is.
+const LINGER: Duration = Duration::from_millis(5);
+/// The buffer is full with so many events,
+const MOST_EVENTS: usize = 4096;
+/// or so many bytes.
+const MOST_BYTES: usize = 8 << 20;
+/// The pause before a failed append is tried again, at first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Where events are recorded; every clone is the same recorder.
+#[derive(Clone)]
+pub(crate) struct Recorder(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn Store>,
+    job: JobId,
+    epoch: Option<u64>,
+    clock: Arc<dyn Clock>,
+    observer: Option<Arc<dyn Observer>>,
+    stops: Arc<Stops>,
+    grace: Duration,
+    state: Mutex<State>,
+    /// For threads that wait for room or for a commit.
+    changed: Condvar,
+    /// For tasks that do.
+    committed: watch::Sender<u64>,
+    /// For the task that appends.
+    work: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: Vec<NewEvent>,
+    bytes: usize,
+    /// The number of the last event that was recorded.
+    recorded: u64,
+    /// The number of the last event that is kept.
+    committed: u64,
+    /// The highest number whose commit somebody waits for.
+    wanted: u64,
+    /// Nothing more will come.
+    is_closing: bool,
+    /// Nothing more can be kept.
+    failure: Option<StoreError>,
+    /// Trouble was said and is not over.
+    in_trouble: bool,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.failure.is_none() && (self.buffer.len() >= MOST_EVENTS || self.bytes >= MOST_BYTES)
+    }
+
+    fn should_leave(&self) -> bool {
+        self.buffer.len() >= BATCH
+            || self.bytes >= MOST_BYTES / 4
+            || (self.wanted > self.committed && !self.buffer.is_empty())
+            || self.is_closing
+    }
+}
+
+/// What a recorder needs.
+pub(crate) struct Recording {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) job: JobId,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) stops: Arc<Stops>,
+    /// How long the store is tried again after the job was cancelled.
+    pub(crate) grace: Duration,
+}
+
+impl Recorder {
+    /// A recorder for [`ProducerId::FIRST`], whose last event that is kept already has the number `last`. Somebody must
+    /// run [`Recorder::flush`].
+    pub(crate) fn new(recording: Recording, last: u64) -> Self {
+        let Recording { store, job, epoch, clock, observer, stops, grace } = recording;
+        let state = State { recorded: last, committed: last, ..State::default() };
+        Recorder(Arc::new(Shared {
+            store,
+            job,
+            epoch,
+            clock,
+            observer,
+            stops,
+            grace,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            committed: watch::Sender::new(last),
+            work: Notify::new(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records an event that happens now; gives its number. Never waits; after a failure it does nothing.
+    pub(crate) fn record(&self, body: impl Into<EventBody>) -> u64 {
+        let body = body.into();
+        let weight = weight(&body);
+        let mut state = self.lock();
+        if state.failure.is_some() {
+            return state.recorded;
+        }
+        // Within the lock, so that numbers and times rise together.
+        let event = NewEvent { time: self.0.clock.now(), body };
+        state.recorded += 1;
+        if let Some(observer) = &self.0.observer {
+            observer.event(state.recorded, &event);
+        }
+        let was_idle = state.buffer.is_empty();
+        let could_wait = !state.should_leave();
+        state.buffer.push(event);
+        state.bytes += weight;
+        let number = state.recorded;
+        let wake = was_idle || (could_wait && state.should_leave());
+        drop(state);
+        if wake {
+            self.0.work.notify_one();
+        }
+        number
+    }
+
+    /// Tells the observer something that is no event.
+    pub(crate) fn notice(&self, text: &str) {
+        if let Some(observer) = &self.0.observer {
+            observer.notice(text);
+        }
+    }
+
+    /// Whether there is no room: who says much should wait for some.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().is_full()
+    }
+
+    /// Waits for room in the buffer.
+    pub(crate) async fn room(&self) {
+        let mut committed = self.0.committed.subscribe();
+        while self.is_full() {
+            // The sender lives in `self`.
+            let _changed = committed.changed().await;
+        }
+    }
+
+    /// The same for a thread.
+    pub(crate) fn wait_for_room(&self) {
+        let mut state = self.lock();
+        while state.is_full() {
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until everything that was recorded so far is kept.
+    pub(crate) async fn committed(&self) -> Result<(), StoreError> {
+        let mut committed = self.0.committed.subscribe();
+        let number = self.want(None);
+        loop {
+            if let Some(result) = reached(&self.lock(), number) {
+                return result;
+            }
+            let _changed = committed.changed().await;
+        }
+    }
+
+    /// The same for a thread, up to an event's number.
+    pub(crate) fn wait_for_commit(&self, number: u64) -> Result<(), StoreError> {
+        self.want(Some(number));
+        let mut state = self.lock();
+        loop {
+            if let Some(result) = reached(&state, number) {
+                return result;
+            }
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn want(&self, number: Option<u64>) -> u64 {
+        let mut state = self.lock();
+        let number = number.unwrap_or(state.recorded);
+        if number > state.committed && number > state.wanted {
+            state.wanted = number;
+            drop(state);
+            self.0.work.notify_one();
+        }
+        number
+    }
+
+    /// Everything is kept, and the task that appends ends.
+    pub(crate) async fn finish(&self) -> Result<(), StoreError> {
+        self.lock().is_closing = true;
+        self.0.work.notify_one();
+        self.committed().await
+    }
+
+    /// Appends what is recorded until [`Recorder::finish`]; ends with the failure if there is one.
+    pub(crate) async fn flush(self) {
+        loop {
+            self.something().await;
+            let (events, first) = {
+                let mut state = self.lock();
+                state.bytes = 0;
+                (std::mem::take(&mut state.buffer), state.committed + 1)
+            };
+            if events.is_empty() {
+                return;
+            }
+            let last = first + events.len() as u64 - 1;
+            let batch =
+                Batch { producer: ProducerId::FIRST, first: EventNumber(first), events, epoch: self.0.epoch };
+            let result = self.again(|| self.0.store.append(self.0.job, batch.clone())).await;
+            let mut state = self.lock();
+            let failed = match result {
+                Ok(_) => {
+                    state.committed = last;
+                    false
+                }
+                Err(e) => {
+                    state.buffer = Vec::new();
+                    state.failure = Some(e.clone());
+                    drop(state);
+                    self.0.stops.abort(Stop::Lost(e.to_string()));
+                    true
+                }
+            };
+            self.0.changed.notify_all();
+            self.0.committed.send_replace(last);
+            if failed {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a batch should leave.
+    async fn something(&self) {
+        loop {
+            let (should_leave, is_empty) = {
+                let state = self.lock();
+                (state.should_leave(), state.buffer.is_empty())
+            };
+            if should_leave {
+                return;
+            }
+            if is_empty {
+                self.0.work.notified().await;
+            } else if tokio::time::timeout(LINGER, self.0.work.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Keeps bytes as a blob, with the same patience.
+    pub(crate) async fn put_blob(&self, bytes: Bytes) -> Result<BlobHash, StoreError> {
+        self.again(|| self.0.store.put_blob(bytes.clone())).await
+    }
+
+    /// Does something in the store, again and again while its trouble may pass and the job is not cancelled.
+    async fn again<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut pause = RETRY.0;
+        loop {
+            match attempt().await {
+                Ok(done) => {
+                    self.said_trouble(None);
+                    return Ok(done);
+                }
+                Err(e) if e.is_transient() => {
+                    self.said_trouble(Some(&e));
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.patience_ends() => return Err(e),
+                    }
+                    pause = (pause * 2).min(RETRY.1);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Said once when it begins, and once when it is over.
+    fn said_trouble(&self, trouble: Option<&StoreError>) {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.in_trouble, trouble.is_some()) == trouble.is_some() {
+            return;
+        }
+        drop(state);
+        match trouble {
+            Some(e) => self.notice(&format!("{e}; the job waits and tries again")),
+            None => self.notice("the store works again; the job goes on"),
+        }
+    }
+
+    /// Once the job is cancelled, its events are not worth waiting for much longer.
+    async fn patience_ends(&self) {
+        self.0.stops.stopped().await;
+        tokio::select! {
+            () = tokio::time::sleep(self.0.grace) => {}
+            () = self.0.stops.control().killed() => {}
+        }
+    }
+}
+
+fn reached(state: &State, number: u64) -> Option<Result<(), StoreError>> {
+    match &state.failure {
+        _ if state.committed >= number => Some(Ok(())),
+        Some(e) => Some(Err(e.clone())),
+        None => None,
+    }
+}
+
+/// About how many bytes an event takes; only what may be long is looked at.
+fn weight(body: &EventBody) -> usize {
+    let long = match body {
+        EventBody::LogText(b) => b.text.0.len(),
+        EventBody::Named(b) => b.payload.as_ref().map_or(0, |payload| payload.0.len()),
+        EventBody::VariableEmitted(b) => b.value.0.len(),
+        EventBody::Report(b) => b.data.0.len(),
+        EventBody::TargetErr(b) => b.error.len(),
+        _ => 0,
+    };
+    128 + long
+}

@@ -1,0 +1,313 @@
+//! A test of a run: its attempts, each with its targets, steps and clean-up (specs/contest.md 1.5, 1.6).
+
+use std::collections::HashMap;
+
+use oyez_model::event::{TargetAcquireErr, TargetAcquired, TargetReleased, TestStarted, TestStopped};
+use oyez_model::{Outcome, SectionRef, event};
+
+use super::job::{Failure, Job};
+use super::pipeline::{Pipeline, Seat};
+use crate::control::Phase;
+use crate::locks::AcquireError;
+use crate::plan::{Plan, PlannedTest, TargetManager};
+use crate::reporters::TestStatus;
+use crate::steps::Step;
+use crate::stop::Scope;
+use crate::target::Target;
+use crate::template::Functions;
+
+/// A test with its steps ready to be done.
+pub(super) struct PreparedTest<'p> {
+    planned: &'p PlannedTest,
+    steps: Vec<Step>,
+    cleanup: Vec<Step>,
+    /// Its targets as they are listed; an id may be there twice.
+    targets: &'p [Target],
+    /// Where in `targets` each id stands first: those are locked and run.
+    unique: Vec<usize>,
+    /// For each of `targets` its place in `unique`.
+    runs_as: Vec<usize>,
+}
+
+/// What became of a test in a run.
+pub(super) enum Tried {
+    /// It came to its end; this is how its last attempt fared.
+    Done(TestStatus),
+    /// It was stopped before.
+    Stopped,
+}
+
+/// What became of one attempt.
+struct Attempt {
+    outcome: Outcome,
+    reason: Option<String>,
+    status: TestStatus,
+    /// Whether it was stopped before it was done.
+    is_cut: bool,
+    /// The whole job fails with it.
+    failure: Option<Failure>,
+}
+
+impl<'p> PreparedTest<'p> {
+    pub(super) fn new(planned: &'p PlannedTest, functions: &Functions) -> Self {
+        let prepare = |steps: &[_]| steps.iter().map(|step| Step::new(step, functions)).collect();
+        let TargetManager::TargetList { targets } = &planned.target_manager;
+        let mut places = HashMap::with_capacity(targets.len());
+        let mut unique = Vec::with_capacity(targets.len());
+        let mut runs_as = Vec::with_capacity(targets.len());
+        for (at, target) in targets.iter().enumerate() {
+            let place = *places.entry(target.id.as_str()).or_insert_with(|| {
+                unique.push(at);
+                unique.len() - 1
+            });
+            runs_as.push(place);
+        }
+        let (steps, cleanup) = (prepare(&planned.steps), prepare(&planned.cleanup_steps));
+        PreparedTest { planned, steps, cleanup, targets, unique, runs_as }
+    }
+
+    fn status(&self) -> TestStatus {
+        let PlannedTest { name, index, .. } = self.planned;
+        TestStatus { name: name.clone(), index: *index, ..TestStatus::default() }
+    }
+}
+
+impl Job {
+    /// Attempts until one succeeds or there are no more.
+    pub(super) async fn test(
+        &self,
+        test: &PreparedTest<'_>,
+        run: SectionRef,
+        plan: &Plan,
+    ) -> Result<Tried, Failure> {
+        let retry = test.planned.retry;
+        for attempt in 0..=retry.retries {
+            if attempt > 0 && self.stops.sleep(retry.interval.to_std()).await.is_err() {
+                break;
+            }
+            if self.stops.reason().is_some() {
+                break;
+            }
+            let is_last = attempt == retry.retries;
+            if let Some(status) = self.attempt(test, run, attempt, is_last, plan).await? {
+                return Ok(Tried::Done(status));
+            }
+        }
+        Ok(Tried::Stopped)
+    }
+
+    /// One attempt; `None` when another one should follow or it was stopped.
+    async fn attempt(
+        &self,
+        test: &PreparedTest<'_>,
+        run: SectionRef,
+        attempt: u32,
+        is_last: bool,
+        plan: &Plan,
+    ) -> Result<Option<TestStatus>, Failure> {
+        let id = self.start(test, run, attempt, false);
+        let unique: Vec<&Target> = test.unique.iter().map(|at| &test.targets[*at]).collect();
+        let acquired = self.locks.acquire(&unique, plan.acquire_timeout.to_std()).await;
+        let mut seats = Vec::new();
+        let mut released = Vec::new();
+        let done = match acquired {
+            Ok(()) => {
+                let main = self.main(test, id).await;
+                released = main.sections;
+                seats = main.seats;
+                main.attempt
+            }
+            Err(e) => self.not_acquired(test, id, e, plan),
+        };
+        // Without targets there is nothing that another attempt could change.
+        let is_over = done.outcome == Outcome::Passed || is_last || test.targets.is_empty();
+        let again = !is_over && !done.is_cut && done.failure.is_none() && self.stops.reason().is_none();
+        let stopped = TestStopped {
+            id: SectionRef::own(id),
+            outcome: Some(done.outcome),
+            reason: done.reason,
+            retried: again.then_some(true),
+            ended: None,
+        };
+        let has_cleanup = !test.cleanup.is_empty() && !seats.is_empty();
+        if has_cleanup {
+            // The attempt is over; the targets are held until the clean-up is.
+            self.recorder.record(stopped.clone());
+            self.clean_up(test, run, attempt, seats).await;
+        }
+        for section in released {
+            self.recorder.record(TargetReleased { id: SectionRef::own(section) });
+        }
+        if !has_cleanup {
+            self.recorder.record(stopped);
+        }
+        self.recorder.room().await;
+        if let Err(why) = self.locks.release(plan.release_timeout.to_std()).await {
+            self.leave_behind(why.clone());
+            // A job that is being cancelled has another state for that.
+            if self.stops.reason().is_none() {
+                return Err(Failure(why));
+            }
+        }
+        match done.failure {
+            Some(failure) => Err(failure),
+            None => Ok((is_over && !done.is_cut).then_some(done.status)),
+        }
+    }
+
+    fn start(&self, test: &PreparedTest<'_>, run: SectionRef, attempt: u32, cleanup: bool) -> u64 {
+        let PlannedTest { name, index, .. } = test.planned;
+        let (name, targets) = match cleanup {
+            true => (format!("{name} [CLEANUP]"), test.unique.len()),
+            false => (name.clone(), test.targets.len()),
+        };
+        let id = self.node();
+        self.recorder.record(TestStarted {
+            id,
+            parent: run,
+            name,
+            index: u32::try_from(*index).unwrap_or(u32::MAX),
+            attempt,
+            planned: Some(targets as u64),
+            cleanup: cleanup.then_some(true),
+            suite: None,
+            variant: None,
+            began: None,
+        });
+        id
+    }
+
+    fn not_acquired(&self, test: &PreparedTest<'_>, id: u64, e: AcquireError, plan: &Plan) -> Attempt {
+        let mut attempt = Attempt {
+            outcome: Outcome::Errored,
+            reason: None,
+            status: test.status(),
+            is_cut: false,
+            failure: None,
+        };
+        match e {
+            AcquireError::Failed(error) => {
+                self.recorder.record(TargetAcquireErr { test: SectionRef::own(id), error: error.clone() });
+                attempt.status.acquire_error = Some(error.clone());
+                attempt.reason = Some(error);
+            }
+            AcquireError::TimedOut => {
+                let why = format!("target manager acquire timed out after {}", plan.acquire_timeout);
+                attempt.reason = Some(why.clone());
+                attempt.failure = Some(Failure(why));
+            }
+            AcquireError::Stopped(why) => {
+                attempt.outcome = why.outcome();
+                attempt.reason = Some(why.text());
+                attempt.is_cut = true;
+            }
+        }
+        attempt
+    }
+
+    /// The targets are held: they go through the steps.
+    async fn main<'t>(&self, test: &'t PreparedTest<'_>, id: u64) -> Main<'t> {
+        let sections: Vec<u64> = test.targets.iter().map(|target| self.acquired(id, target)).collect();
+        let mut seats: Vec<_> =
+            test.unique.iter().map(|at| Seat::new(&test.targets[*at], sections[*at])).collect();
+        if seats.len() < sections.len() {
+            // A target that is listed twice runs once and counts twice, as in ConTest (specs/contest.md 4).
+            for (at, place) in
+                test.runs_as.iter().enumerate().filter(|(at, place)| test.unique[**place] != *at)
+            {
+                seats[*place].add_twin(sections[at]);
+            }
+        }
+        let scope = match self.stops.enter(Phase::Steps) {
+            Ok(scope) => scope,
+            Err(e) => {
+                let why = format!("no file descriptors left ({e}): raise `ulimit -n`");
+                let failure = Some(Failure(why.clone()));
+                let (outcome, reason, status) = (Outcome::Errored, Some(why), test.status());
+                return Main {
+                    attempt: Attempt { outcome, reason, status, is_cut: false, failure },
+                    sections,
+                    seats,
+                };
+            }
+        };
+        let timeout = test.planned.extensions.timeout;
+        let seats = Pipeline::new(self, &test.steps, seats, scope.clone(), timeout).run().await;
+        let mut status = test.status();
+        status.total = sections.len() as u64;
+        status.succeeded = test.runs_as.iter().filter(|place| seats[**place].has_passed()).count() as u64;
+        let attempt = self.judge(status, &scope);
+        Main { attempt, sections, seats }
+    }
+
+    fn acquired(&self, test: u64, target: &Target) -> u64 {
+        let id = self.node();
+        let text = |address: Option<std::net::IpAddr>| address.map(|address| address.to_string());
+        let target = event::Target {
+            id: target.id.clone(),
+            fqdn: Some(&target.fqdn).filter(|fqdn| !fqdn.is_empty()).cloned(),
+            primary_ipv4: text(target.primary_ipv4),
+            primary_ipv6: text(target.primary_ipv6),
+        };
+        self.recorder.record(TargetAcquired { id, test: SectionRef::own(test), target });
+        id
+    }
+
+    /// The clean-up steps, on all targets, whatever came of them; errors are recorded and change nothing.
+    async fn clean_up<'t>(
+        &self,
+        test: &PreparedTest<'_>,
+        run: SectionRef,
+        attempt: u32,
+        seats: Vec<Seat<'t>>,
+    ) {
+        let Ok(scope) = self.stops.enter(Phase::Cleanup) else {
+            self.recorder.notice("no file descriptors left: there was no clean-up; raise `ulimit -n`");
+            return;
+        };
+        if scope.is_stopped() {
+            return;
+        }
+        let id = self.start(test, run, attempt, true);
+        let again = |seat: Seat<'t>| {
+            let section = self.acquired(id, seat.target);
+            seat.again(section)
+        };
+        let seats: Vec<_> = seats.into_iter().map(again).collect();
+        let seats = Pipeline::new(self, &test.cleanup, seats, scope.clone(), None).run().await;
+        let mut status = test.status();
+        status.total = seats.len() as u64;
+        status.succeeded = seats.iter().filter(|seat| seat.has_passed()).count() as u64;
+        let Attempt { outcome, reason, .. } = self.judge(status, &scope);
+        let id = SectionRef::own(id);
+        self.recorder.record(TestStopped { id, outcome: Some(outcome), reason, retried: None, ended: None });
+    }
+
+    /// How an attempt ended whose targets have been through its steps, as far as they came.
+    fn judge(&self, status: TestStatus, scope: &Scope) -> Attempt {
+        let TestStatus { succeeded, total, .. } = status;
+        let mut is_cut = false;
+        let (outcome, reason) = match scope.reason() {
+            // What was done when the stop came is done.
+            Some(why) if succeeded < total => {
+                is_cut = self.stops.reason().is_some();
+                (why.outcome(), Some(why.text()))
+            }
+            _ if total == 0 => (Outcome::Errored, Some("there were no targets".to_owned())),
+            _ if succeeded == total => (Outcome::Passed, None),
+            _ => {
+                let s = if total == 1 { "" } else { "s" };
+                (Outcome::Failed, Some(format!("{} of {total} target{s} failed", total - succeeded)))
+            }
+        };
+        Attempt { outcome, reason, status, is_cut, failure: None }
+    }
+}
+
+/// What became of the steps of an attempt.
+struct Main<'t> {
+    attempt: Attempt,
+    /// The sections of all listed targets.
+    sections: Vec<u64>,
+    seats: Vec<Seat<'t>>,
+}

@@ -1,0 +1,168 @@
+//! A process of `cmd`, between the thread that attends it and the pipeline: what it prints goes straight into the
+//! journal, its end to the pipeline.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use oyez_model::event::{Artifact, LogText, OutputDropped, Stream};
+use oyez_model::{ProducerId, SectionRef};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::job::Job;
+use crate::process::{Cause, Cookie, Exit, Launch, OutputSink, ProcessEnd, Slot, Task};
+use crate::recorder::Recorder;
+use crate::steps::{Cmd, Command};
+use crate::stop::Scope;
+
+/// ConTest's `CmdStdout` and `CmdStderr` hold whole outputs; here at most so many bytes of each.
+const LONGEST_MESSAGE: usize = 1 << 20;
+
+/// The end of a process, for the pipeline.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Whose it was.
+    pub(super) seat: usize,
+    pub(super) end: ProcessEnd,
+    /// What it printed, if that is wanted as an event.
+    pub(super) stdout: Option<Vec<u8>>,
+    pub(super) stderr: Option<Vec<u8>>,
+}
+
+/// A process of one target.
+pub(super) struct CommandTask {
+    recorder: Recorder,
+    handle: Handle,
+    section: SectionRef,
+    /// The number of the event that tells of its start.
+    after: u64,
+    /// What it printed, of each stream that is wanted, and how much more that was.
+    heads: [Option<Vec<u8>>; 2],
+    cut: [u64; 2],
+    parts: [u32; 2],
+    seat: usize,
+    /// Gone once the end was told.
+    ended: Option<UnboundedSender<Ended>>,
+}
+
+impl CommandTask {
+    pub(super) fn new(
+        job: &Job,
+        seat: usize,
+        section: SectionRef,
+        after: u64,
+        cmd: &Cmd,
+        ended: UnboundedSender<Ended>,
+    ) -> Self {
+        CommandTask {
+            recorder: job.recorder.clone(),
+            handle: job.handle.clone(),
+            section,
+            after,
+            heads: [cmd.emit_stdout.then(Vec::new), cmd.emit_stderr.then(Vec::new)],
+            cut: [0; 2],
+            parts: [0; 2],
+            seat,
+            ended: Some(ended),
+        }
+    }
+
+    fn log(&self, stream: Stream, bytes: Vec<u8>) {
+        self.recorder.wait_for_room();
+        self.recorder.record(LogText { id: self.section, stream, text: bytes.into(), level: None });
+    }
+
+    fn take_head(&mut self, stream: Stream, bytes: &[u8]) {
+        let Some(at) = place(stream) else { return };
+        if let Some(head) = &mut self.heads[at] {
+            let (keep, over) = bytes.split_at(bytes.len().min(LONGEST_MESSAGE - head.len()));
+            head.extend_from_slice(keep);
+            self.cut[at] += over.len() as u64;
+        }
+    }
+
+    fn tell(&mut self, end: ProcessEnd) {
+        let [stdout, stderr] = std::mem::take(&mut self.heads);
+        if let Some(ended) = self.ended.take() {
+            // A pipeline that is gone has killed its processes and wants to know nothing.
+            let _gone = ended.send(Ended { seat: self.seat, end, stdout, stderr });
+        }
+    }
+}
+
+fn place(stream: Stream) -> Option<usize> {
+    match stream {
+        Stream::Stdout => Some(0),
+        Stream::Stderr => Some(1),
+        Stream::Log => None,
+    }
+}
+
+impl OutputSink for CommandTask {
+    fn text(&mut self, stream: Stream, bytes: Vec<u8>) {
+        self.take_head(stream, &bytes);
+        self.log(stream, bytes);
+    }
+
+    fn part(&mut self, stream: Stream, bytes: Vec<u8>) -> Result<(), String> {
+        self.take_head(stream, &bytes);
+        let Some(at) = place(stream) else { return Ok(()) };
+        let size = bytes.len() as u64;
+        let blob =
+            self.handle.block_on(self.recorder.put_blob(Bytes::from(bytes))).map_err(|e| e.to_string())?;
+        self.parts[at] += 1;
+        let name = format!("{}.{}", ["stdout", "stderr"][at], self.parts[at]);
+        let mime = "text/plain".to_owned();
+        self.recorder.wait_for_room();
+        self.recorder.record(Artifact { id: self.section, name, mime, blob, size, rest_of: Some(stream) });
+        Ok(())
+    }
+
+    fn dropped(&mut self, bytes: u64, why: &str) {
+        self.recorder.record(OutputDropped { id: self.section, bytes, why: why.to_owned() });
+    }
+}
+
+impl Task for CommandTask {
+    /// A process starts only after the journal says so: whoever reads it after a crash knows what had begun.
+    fn may_start(&mut self) -> bool {
+        self.recorder.wait_for_commit(self.after).is_ok()
+    }
+
+    fn ended(mut self: Box<Self>, end: ProcessEnd) {
+        for (event, cut) in ["CmdStdout", "CmdStderr"].into_iter().zip(self.cut) {
+            if cut > 0 {
+                let text = format!("{event} leaves out the last {cut} bytes; the output itself has them\n");
+                self.log(Stream::Log, text.into_bytes());
+            }
+        }
+        self.tell(end);
+    }
+}
+
+impl Drop for CommandTask {
+    /// Its thread went down: whoever waits must hear of it all the same.
+    fn drop(&mut self) {
+        let exit =
+            Exit::NotStarted("its thread broke down; this is a fault of Oyez, please report it".to_owned());
+        self.tell(ProcessEnd { exit, cause: Cause::Itself });
+    }
+}
+
+impl Job {
+    pub(super) fn start_process(
+        &self,
+        slot: Slot,
+        command: Command,
+        section: SectionRef,
+        scope: Scope,
+        timeout: Option<Duration>,
+        task: CommandTask,
+    ) {
+        let Command { program, args, dir } = command;
+        let cookie = Cookie::new(self.uid, section.resolve(ProducerId::FIRST));
+        let (grace, limits) = (self.grace, self.limits);
+        let launch = Launch { program, args, dir, cookie, scope, grace, timeout, limits };
+        self.pool.start(slot, launch, Box::new(task));
+    }
+}

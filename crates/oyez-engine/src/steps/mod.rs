@@ -1,0 +1,99 @@
+//! Steps, ready to be done: their templates are parsed once, for all targets.
+//!
+//! A template that cannot be parsed is the failure of each target that comes to it (specs/contest.md 1.2). ConTest
+//! ends the whole job for one in `echo`; here it is no different from the others.
+
+mod cmd;
+mod payload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::descriptor::Parameter;
+use crate::duration::GoDuration;
+use crate::plan::{PlannedStep, SleepDuration, StepKind};
+use crate::template::{Functions, Subject, Template, TemplateError};
+
+pub(crate) use cmd::{Cmd, Command};
+pub(crate) use payload::message;
+
+/// A step of a test.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) label: String,
+    /// The plugin's name, as it stands in events.
+    pub(crate) plugin: &'static str,
+    /// How long a target may be in it.
+    pub(crate) timeout: Option<GoDuration>,
+    pub(crate) work: Work,
+}
+
+/// What a step does with a target.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Echo(Text),
+    Sleep(Nap),
+    Variables(Vec<(String, Box<RawValue>)>),
+    Cmd(Arc<Cmd>),
+}
+
+/// A parameter: a template, or why it is none.
+#[derive(Debug)]
+pub(crate) struct Text(Result<Template, TemplateError>);
+
+/// How long to sleep.
+#[derive(Debug)]
+pub(crate) enum Nap {
+    Fixed(Duration),
+    Template(Text),
+}
+
+impl Step {
+    pub(crate) fn new(planned: &PlannedStep, functions: &Functions) -> Step {
+        let work = match &planned.kind {
+            StepKind::Echo { text } => Work::Echo(Text::new(text, functions)),
+            StepKind::Sleep { duration: SleepDuration::Fixed(duration) } => {
+                Work::Sleep(Nap::Fixed(duration.to_std()))
+            }
+            StepKind::Sleep { duration: SleepDuration::Template(text) } => {
+                Work::Sleep(Nap::Template(Text::new(text, functions)))
+            }
+            StepKind::Variables(variables) => Work::Variables(variables.clone()),
+            StepKind::Cmd(parameters) => Work::Cmd(Arc::new(Cmd::new(parameters, functions))),
+        };
+        Step {
+            label: planned.label.clone(),
+            plugin: planned.kind.plugin(),
+            timeout: planned.extensions.timeout,
+            work,
+        }
+    }
+}
+
+impl Text {
+    pub(crate) fn new(parameter: &Parameter, functions: &Functions) -> Text {
+        Text(Template::parse(&parameter.text(), functions))
+    }
+
+    /// The text for a target.
+    pub(crate) fn expand(&self, subject: &Subject<'_>) -> Result<String, String> {
+        let template = self.0.as_ref().map_err(ToString::to_string)?;
+        template.expand(subject).map(std::borrow::Cow::into_owned).map_err(|e| e.to_string())
+    }
+}
+
+impl Nap {
+    /// How long to sleep for a target.
+    pub(crate) fn duration(&self, subject: &Subject<'_>) -> Result<Duration, String> {
+        match self {
+            Nap::Fixed(duration) => Ok(*duration),
+            Nap::Template(text) => {
+                let text = text.expand(subject)?;
+                let parsed = text.parse::<GoDuration>();
+                parsed.map(GoDuration::to_std).map_err(|e| format!("invalid duration {text:?}: {e}"))
+            }
+        }
+    }
+}

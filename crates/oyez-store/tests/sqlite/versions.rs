@@ -1,0 +1,85 @@
+//! Older files are migrated, newer ones are left alone.
+
+use oyez_store::conformance::blob::noise;
+use oyez_store::conformance::events::{lines, producer, started};
+use oyez_store::sqlite::{FsckOptions, fsck};
+use oyez_store::{SqliteOptions, SqliteStore, Store, StoreError};
+use tempfile::TempDir;
+
+use super::{assert_clean, journal, open, options, raw, runtime, settle, try_open};
+
+/// A store with a job of 102 events, settled.
+fn filled() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    runtime().block_on(async {
+        let job = started(&*store, 1).await;
+        store.append(job, lines(producer(1), 1, 100)).await.unwrap();
+        store.close().await.unwrap();
+    });
+    drop(store);
+    settle(folder.path());
+    folder
+}
+
+#[test]
+fn a_file_of_version_1_is_migrated_and_keeps_its_events() {
+    let folder = filled();
+    // Version 2 added the blobs.
+    raw(folder.path()).execute_batch("DROP TABLE blob; PRAGMA user_version = 1").unwrap();
+    let read_only = || SqliteStore::open(folder.path(), SqliteOptions { read_only: true, ..options() });
+    let refused = read_only().unwrap_err();
+    assert!(matches!(refused, StoreError::ReadOnly { .. }) && refused.to_string().contains("version 1"), "{refused}");
+    let store = open(folder.path());
+    runtime().block_on(async {
+        assert_eq!(journal(&*store, oyez_model::JobId(1)).await.unwrap().len(), 102);
+        let hash = store.put_blob(noise(1, 100)).await.unwrap();
+        assert_eq!(store.get_blob(hash).await.unwrap(), noise(1, 100));
+        store.append(oyez_model::JobId(1), lines(producer(1), 101, 1)).await.unwrap();
+        store.close().await.unwrap();
+    });
+    drop(store);
+    assert_clean(folder.path());
+    read_only().unwrap();
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_not_touched() {
+    let folder = filled();
+    raw(folder.path()).execute_batch("CREATE TABLE future (x); PRAGMA user_version = 99").unwrap();
+    settle(folder.path());
+    let file = folder.path().join("oyez.db");
+    let before = std::fs::read(&file).unwrap();
+    let read_only = SqliteOptions { read_only: true, ..options() };
+    for refused in [
+        try_open(folder.path()).unwrap_err(),
+        SqliteStore::open(folder.path(), read_only).unwrap_err(),
+        fsck(folder.path(), &FsckOptions::default(), &options(), |_, _| {}).unwrap_err(),
+        fsck(folder.path(), &FsckOptions { job: None, rebuild: true }, &options(), |_, _| {}).unwrap_err(),
+    ] {
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 2, .. }), "{refused:?}");
+    }
+    assert!(std::fs::read(&file).unwrap() == before);
+}
+
+#[test]
+fn checking_a_folder_without_a_store_makes_none() {
+    let folder = TempDir::new().unwrap();
+    super::check(folder.path(), false).unwrap_err();
+    assert!(!folder.path().join("oyez.db").exists());
+    let missing = folder.path().join("missing");
+    super::check(&missing, false).unwrap_err();
+    SqliteStore::open(&missing, SqliteOptions { read_only: true, ..options() }).unwrap_err();
+    assert!(!missing.exists());
+}
+
+#[test]
+fn what_is_not_a_store_is_refused_and_not_touched() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("oyez.db");
+    std::fs::write(&file, "this is a letter, not a store\n".repeat(500)).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    let refused = try_open(folder.path()).unwrap_err();
+    assert!(matches!(refused, StoreError::Damaged { .. }), "{refused:?}");
+    assert!(std::fs::read(&file).unwrap() == before);
+}

@@ -1,0 +1,147 @@
+//! `oyez list`: the jobs in the store.
+
+use std::io::Write;
+
+use oyez_model::{JobState, Time};
+use oyez_store::{JobFilter, JobInfo, Store};
+use serde_json::json;
+
+use crate::error::{CommandError, Outcome};
+use crate::{exit, place, reap, show};
+
+/// List jobs, newest first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  oyez list
+  oyez list --state Failed,Cancelled --limit 100
+  oyez list --tag nightly --format json | jq '.[] | select(.complete != \"yes\") | .id'")]
+pub struct Args {
+    #[command(flatten)]
+    place: place::Place,
+    /// Only jobs in one of these states: Queued, Started, Completed, Failed, Paused, Cancelled, ...
+    #[arg(long, value_delimiter = ',', value_name = "STATE")]
+    state: Vec<JobState>,
+    /// Only jobs with all of these tags
+    #[arg(long, value_delimiter = ',')]
+    tag: Vec<String>,
+    /// Only jobs with this guid
+    #[arg(long)]
+    guid: Option<String>,
+    /// At most so many; 0 for all
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// How to print a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table
+    #[default]
+    Human,
+    /// One JSON array
+    Json,
+    /// One JSON object on each line
+    Jsonl,
+}
+
+/// Lists them.
+pub fn run(args: Args) -> Outcome {
+    let filter =
+        JobFilter { states: args.state, tags: args.tag, guid: args.guid, before: None, limit: args.limit };
+    let jobs = place::runtime()?.block_on(async {
+        let store = match args.place.look() {
+            // Nothing there yet is an empty list, not a mistake.
+            Err(CommandError::Usage(_)) if !args.place.folder()?.join(oyez_store::sqlite::FILE).exists() => {
+                return Ok(Vec::new());
+            }
+            other => other?,
+        };
+        // A store that can only be read is shown as it is.
+        let _ = reap::reap(&*store).await;
+        Ok::<_, CommandError>(store.jobs(filter).await?)
+    })?;
+    let out = &mut std::io::stdout().lock();
+    match args.format {
+        Format::Human => table(out, &jobs)?,
+        Format::Json => {
+            let all: Vec<_> = jobs.iter().map(json).collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&all).unwrap_or_default())?;
+        }
+        Format::Jsonl => jobs.iter().try_for_each(|job| writeln!(out, "{}", json(job)))?,
+    }
+    Ok(exit::SUCCESS)
+}
+
+/// A job as an object: the same in every command that prints one.
+#[must_use]
+pub fn json(info: &JobInfo) -> serde_json::Value {
+    let row = &info.row;
+    let guids: Vec<&str> = row.guids.iter().map(oyez_model::Guid::as_str).collect();
+    json!({
+        "id": info.id.0,
+        "uid": row.uid,
+        "guid": guids.first(),
+        "guids": guids,
+        "name": row.name,
+        "state": row.state.as_str(),
+        "error": row.error,
+        "verdict": row.verdict,
+        "outcome": row.outcome,
+        "complete": row.complete.as_str(),
+        "gaps": row.complete.gaps(),
+        "counts": row.counts,
+        "source": row.source,
+        "requestor": row.requestor,
+        "tags": row.tags,
+        "project": row.project,
+        "submitted": row.submitted,
+        "started": row.started,
+        "ended": row.ended,
+        "runs": row.runs,
+        "events": row.events,
+        "owner": info.owner.as_ref().map(|(owner, _)| owner.to_string()),
+    })
+}
+
+fn table(out: &mut dyn Write, jobs: &[JobInfo]) -> Result<(), CommandError> {
+    if jobs.is_empty() {
+        writeln!(out, "no jobs")?;
+        return Ok(());
+    }
+    let head = format!(
+        "{:>6}  {:<19}  {:<12}  {:<9}  {:>9}  {:>8}  NAME",
+        "ID", "SUBMITTED", "STATE", "COMPLETE", "CASES", "TIME"
+    );
+    writeln!(out, "{}", console::style(head).bold())?;
+    for info in jobs {
+        let row = &info.row;
+        let took = match (row.started, row.ended) {
+            (Some(from), Some(to)) => show::span(to.since(from)),
+            (Some(from), None) => show::span(now().since(from)),
+            _ => String::new(),
+        };
+        let cases = match row.counts.bad() {
+            0 => row.counts.total().to_string(),
+            bad => format!("{bad}/{}", row.counts.total()),
+        };
+        let state =
+            console::pad_str(&show::verdict(row, false), 12, console::Alignment::Left, None).into_owned();
+        writeln!(
+            out,
+            "{:>6}  {:<19}  {state}  {:<9}  {cases:>9}  {took:>8}  {}",
+            info.id,
+            show::moment(row.submitted),
+            row.complete.as_str(),
+            show::fit(&row.name, 60)
+        )?;
+    }
+    Ok(())
+}
+
+fn now() -> Time {
+    use oyez_store::Clock;
+    oyez_store::SystemClock.now()
+}

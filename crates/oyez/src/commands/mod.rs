@@ -1,0 +1,13 @@
+//! One file for each subcommand: its arguments, and what it does.
+
+pub mod completions;
+pub mod doctor;
+pub mod events;
+pub mod exec;
+pub mod fsck;
+pub mod list;
+pub mod logs;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod status;

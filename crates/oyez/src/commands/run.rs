@@ -1,0 +1,292 @@
+//! `oyez run`: a job descriptor, to its end, in this process.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oyez_engine::descriptor::input::LONGEST;
+use oyez_engine::{Control, Engine, EngineOptions, JobRequest, ParseOptions, Plan, SearchPath};
+use oyez_model::{Guid, JobId};
+use oyez_report::{Format as Document, Options};
+use oyez_store::{NewEvent, Store};
+
+use crate::commands::list;
+use crate::error::{CommandError, Outcome};
+use crate::progress::{Display, Style};
+use crate::{exit, place, reap, reports, show};
+
+/// Run a job descriptor to its end, and write its reports.
+///
+/// The first Ctrl-C cancels the job, which still writes its reports; the second one kills it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  oyez run job.yaml
+  oyez run job.json --out results --guid build-1234
+  generate-job | oyez run - --format jsonl")]
+pub struct Args {
+    /// The job descriptor, JSON or YAML as ConTest takes it; `-` reads standard input
+    file: PathBuf,
+    #[command(flatten)]
+    place: place::Place,
+    /// The folder for report.json, junit.xml, summary.md and report.html
+    #[arg(long, value_name = "DIR", default_value = "oyez-out")]
+    out: PathBuf,
+    /// A correlation text of yours: finds this job again, together with what else has it; may be repeated
+    #[arg(long)]
+    guid: Vec<String>,
+    /// Who asks for it
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "oyez", hide_env_values = true)]
+    requestor: String,
+    /// Processes at once [default: 4 for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max_processes: Option<u32>,
+    /// What is shown: people's lines and bars, each event as a JSON line, or nothing
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What `oyez run` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Progress on standard error, the summary on standard output
+    #[default]
+    Human,
+    /// Each event as a JSON line on standard output, the job itself last
+    Jsonl,
+    /// Errors only
+    Quiet,
+}
+
+/// A descriptor that may run.
+pub struct Readable {
+    /// Its text.
+    pub text: String,
+    /// Its fields.
+    pub descriptor: oyez_engine::Descriptor,
+    /// What it would run.
+    pub plan: Plan,
+}
+
+/// Reads a descriptor and says all that is wrong with it.
+///
+/// # Errors
+/// It cannot be read, or is wrong.
+pub fn read_descriptor(file: &Path) -> Result<Readable, CommandError> {
+    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let trouble = |source| CommandError::File { what: "cannot read", path: file.to_owned(), source };
+    let usage = |e: CommandError| CommandError::Usage(format!("{e}; nothing was started"));
+    let mut bytes = Vec::new();
+    let most = LONGEST as u64 + 1;
+    if file == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(trouble).map_err(usage)?;
+    } else {
+        std::fs::File::open(file)
+            .and_then(|f| f.take(most).read_to_end(&mut bytes))
+            .map_err(trouble)
+            .map_err(usage)?;
+    }
+    let options = ParseOptions { format: oyez_engine::Format::of_file(file), require_version: false };
+    let prepared = oyez_engine::prepare(&bytes, &options, &SearchPath::from_env());
+    let mut errors = 0;
+    for d in &prepared.diagnostics {
+        let mark = if d.is_error() { show::error_mark() } else { show::warning_mark() };
+        errors += usize::from(d.is_error());
+        let place = d.position.map_or_else(String::new, |p| format!(":{}:{}", p.line, p.column));
+        let path = if d.path.is_empty() { String::new() } else { format!(" {}:", show::safe(&d.path)) };
+        eprintln!("{mark} {name}{place}:{path} {}", show::safe(&d.message));
+        if let Some(hint) = &d.hint {
+            eprintln!("       hint: {}", show::safe(hint));
+        }
+    }
+    match (prepared.descriptor, prepared.plan) {
+        (Some(descriptor), Some(plan)) => {
+            // A descriptor is JSON or YAML: it was read as text already.
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Ok(Readable { text, descriptor, plan })
+        }
+        _ => Err(CommandError::Descriptor { path: name, errors: errors.max(1) }),
+    }
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Outcome {
+    let guids: Vec<Guid> = args
+        .guid
+        .iter()
+        .map(|text| Guid::new(text.as_str()).map_err(|e| CommandError::Usage(format!("--guid: {e}"))))
+        .collect::<Result<_, _>>()?;
+    let read = read_descriptor(&args.file)?;
+    let usage = |e: CommandError| CommandError::Usage(format!("{e}; nothing was started"));
+    reports::make_folder(&args.out).map_err(usage)?;
+    place::runtime()?.block_on(run_job(args, read, guids))
+}
+
+async fn run_job(args: Args, read: Readable, guids: Vec<Guid>) -> Outcome {
+    let store = args.place.open()?;
+    reap::reap(&*store).await?;
+    let mut options = EngineOptions::default();
+    if let Some(n) = args.max_processes {
+        options.max_processes = n as usize;
+    }
+    let engine = Engine::new(store.clone() as Arc<dyn Store>, options);
+    let request = JobRequest {
+        descriptor_text: read.text,
+        descriptor: read.descriptor,
+        plan: read.plan,
+        requestor: args.requestor.chars().take(32).collect(),
+        guids,
+        host: None,
+        server_id: None,
+    };
+    let (id, uid, handle) = engine.submit(request).await?;
+    let style = match args.format {
+        Format::Human => Style::fitting(),
+        _ => Style::Silent,
+    };
+    if args.format == Format::Human {
+        eprintln!("job {id}  {uid}  (`oyez status {id}` from another terminal)");
+    }
+    let display = Display::start(style);
+    let control = Control::default();
+    let signals = tokio::spawn(listen(control.clone(), display.teller()));
+    let observer: Arc<dyn oyez_engine::Observer> = match args.format {
+        Format::Jsonl => Arc::new(Lines { display: display.observer() }),
+        _ => display.observer(),
+    };
+    let end = engine.run(handle, control, Some(observer)).await;
+    signals.abort();
+    display.finish();
+    // Whatever became of the job, what is known of it is written down.
+    let code = leave(&store, id, &args).await?;
+    end?;
+    store.close().await?;
+    Ok(code)
+}
+
+/// The first signal cancels, the second kills.
+async fn listen(control: Control, say: impl Fn(&str) + Send) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    let mut asked = 0;
+    loop {
+        tokio::select! {
+            got = int.recv() => if got.is_none() { return },
+            got = term.recv() => if got.is_none() { return },
+        }
+        asked += 1;
+        if asked == 1 {
+            say("cancelling: reports will be written; once more kills what runs");
+            control.cancel("interrupted");
+        } else {
+            say("killing what runs");
+            control.kill();
+        }
+    }
+}
+
+/// Reports, the summary, and the exit code.
+async fn leave(store: &Arc<oyez_store::SqliteStore>, id: JobId, args: &Args) -> Outcome {
+    let out = args.out.clone();
+    reports::with_reader(&**store, id, move |reader| {
+        reports::write_all(reader, &Document::USUAL, &out, &Options::default())?;
+        reports::append_step_summary(reader)
+    })
+    .await?;
+    let info = store.job(id).await?;
+    let to = &mut std::io::stdout().lock();
+    match args.format {
+        Format::Human => {
+            let said = reports::with_reader(&**store, id, |reader| Ok(what_reporters_said(reader)?)).await?;
+            for line in said {
+                writeln!(to, "{line}")?;
+            }
+            summary(to, &info, &args.out)?;
+        }
+        Format::Jsonl => {
+            let mut job = list::json(&info);
+            job["kind"] = "job".into();
+            writeln!(to, "{job}")?;
+        }
+        Format::Quiet => {}
+    }
+    Ok(exit::of_job(&info.row))
+}
+
+/// What each reporter said, as lines.
+fn what_reporters_said(reader: &dyn oyez_store::JobReader) -> Result<Vec<String>, oyez_store::StoreError> {
+    use oyez_model::event::EventBody;
+    let root = oyez_store::tree::root(reader)?;
+    let mut out = Vec::new();
+    let last = root.hang_segments;
+    // An endless job has many reports: the last ones are what a person wants to see here.
+    let Some(hangs) = oyez_store::tree::hangs(reader, &root, last)? else { return Ok(out) };
+    let seqs: Vec<_> = hangs.iter().map(|hang| hang.seq).collect();
+    for (_, event) in reader.events_at(&seqs)? {
+        let EventBody::Report(report) = event.body else { continue };
+        let whose = report.run.map_or_else(|| "job".to_owned(), |run| format!("run {run}"));
+        let mark = if report.success { console::style("✓").green() } else { console::style("✗").red() };
+        let texts = match (serde_json::from_str(&report.data.0), report.error) {
+            (_, Some(error)) => vec![error],
+            (Ok(serde_json::Value::Array(items)), None) => items.iter().map(plain).collect(),
+            (Ok(serde_json::Value::Null), None) => vec!["nothing to report on".to_owned()],
+            (Ok(other), None) => vec![plain(&other)],
+            (Err(_), None) => vec![report.data.0],
+        };
+        for text in texts {
+            out.push(format!("{mark} {whose}, {}: {}", report.reporter, show::fit(&text, 200)));
+        }
+    }
+    let first = out.len().saturating_sub(20);
+    Ok(out.split_off(first))
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The last lines of a job.
+fn summary(to: &mut dyn Write, info: &oyez_store::JobInfo, out: &Path) -> Result<(), CommandError> {
+    let row = &info.row;
+    let took = match (row.started, row.ended) {
+        (Some(from), Some(end)) => format!(" after {}", show::span(end.since(from))),
+        _ => String::new(),
+    };
+    writeln!(to, "{}{took}: {}", show::verdict(row, false), show::counts(&row.counts, false))?;
+    if let Some(error) = &row.error {
+        writeln!(to, "  {}", show::safe(error))?;
+    }
+    if !row.complete.gaps().is_empty() {
+        writeln!(to, "the report is not complete:")?;
+        for gap in row.complete.gaps() {
+            writeln!(to, "  {}", show::safe(&gap.text))?;
+        }
+    }
+    writeln!(to, "report: {}", out.join(Document::Html.file_name()).display())?;
+    Ok(())
+}
+
+/// Each event as a JSON line.
+struct Lines {
+    display: Arc<dyn oyez_engine::Observer>,
+}
+
+impl oyez_engine::Observer for Lines {
+    fn event(&self, seq: u64, event: &NewEvent) {
+        use oyez_model::{Event, EventNumber, EventSeq, ProducerId};
+        let whole = Event {
+            producer: ProducerId::FIRST,
+            number: EventNumber(seq),
+            time: event.time,
+            body: event.body.clone(),
+        };
+        // A reader that went away does not end the job.
+        let _ = writeln!(std::io::stdout().lock(), "{}", whole.to_json(EventSeq(seq)));
+    }
+
+    fn notice(&self, text: &str) {
+        self.display.notice(text);
+    }
+}

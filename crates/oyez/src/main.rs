@@ -1,0 +1,75 @@
+//! The command `oyez`. One file for each subcommand in [`commands`]; what they share stands beside this file.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`exit`] | the exit codes |
+//! | [`error`] | errors and the exit codes that go with them |
+//! | [`place`] | where the store is, and opening it |
+//! | [`which`] | a job by what a person types |
+//! | [`show`] | tables, times, colours |
+//! | [`progress`] | what is seen while a job runs: a live tree, or plain lines |
+//! | [`reports`] | writing the documents of a job into a folder |
+//! | [`reap`] | jobs whose process is gone |
+
+mod commands;
+mod error;
+mod exit;
+mod place;
+mod progress;
+mod reap;
+mod reports;
+mod show;
+mod which;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs test jobs, hears everything that they report, keeps it, shows it live, and gives the verdict.
+#[derive(Debug, Parser)]
+#[command(name = "oyez", version, about, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(commands::run::Args),
+    Exec(commands::exec::Args),
+    Plan(commands::plan::Args),
+    List(commands::list::Args),
+    Status(commands::status::Args),
+    Events(commands::events::Args),
+    Logs(commands::logs::Args),
+    Report(commands::report::Args),
+    Doctor(commands::doctor::Args),
+    Fsck(commands::fsck::Args),
+    Completions(commands::completions::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Run(args) => commands::run::run(args),
+        Command::Exec(args) => commands::exec::run(args),
+        Command::Plan(args) => commands::plan::run(&args),
+        Command::List(args) => commands::list::run(args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Events(args) => commands::events::run(&args),
+        Command::Logs(args) => commands::logs::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Fsck(args) => commands::fsck::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
+    };
+    match outcome {
+        Ok(code) => exit::code(code),
+        Err(e) => {
+            if !matches!(e, error::CommandError::OutputClosed) {
+                eprintln!("{} {e}", show::error_mark());
+            }
+            exit::code(e.code())
+        }
+    }
+}

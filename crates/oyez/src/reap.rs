@@ -1,0 +1,79 @@
+//! Jobs whose process is gone: they read `Failed`, cut off, instead of running for ever.
+//!
+//! A process that ends by SIGKILL cannot say so. Whoever opens the store next says it for it: when the owner is known
+//! dead on this host, or its lease has run out and it cannot be asked. The same words get the same numbers of the same
+//! producer whoever says them, so that two at once say them only once.
+
+use oyez_model::event::{JobStateChanged, ProducerBroke};
+use oyez_model::{EventNumber, JobState, ProducerId};
+use oyez_store::{Batch, Clock, JobFilter, JobInfo, NewEvent, Owner, Store, StoreError, SystemClock};
+
+/// Says of each job whose owner is gone that it was cut off.
+///
+/// # Errors
+/// The store's own trouble.
+pub async fn reap(store: &dyn Store) -> Result<(), StoreError> {
+    let running = vec![JobState::Unknown, JobState::Started, JobState::Cancelling];
+    for info in store.jobs(JobFilter { states: running, ..JobFilter::default() }).await? {
+        if let Some(why) = is_gone(&info) {
+            cut_off(store, &info, &why).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How it is known that nobody runs this job any more.
+fn is_gone(info: &JobInfo) -> Option<String> {
+    let quiet = SystemClock.now().since(info.row.submitted) > 15_000_000_000;
+    match &info.owner {
+        Some((owner, _)) if owner.host == host() => {
+            (!is_alive(owner)).then(|| format!("process {} ended without a word", owner.pid))
+        }
+        Some(_) => None,
+        None if quiet => Some("its process ended without a word".to_owned()),
+        None => None,
+    }
+}
+
+async fn cut_off(store: &dyn Store, info: &JobInfo, why: &str) -> Result<(), StoreError> {
+    let now = SystemClock.now();
+    let uid = info.row.uid.as_bytes();
+    let bits = uid.iter().fold(0u64, |bits, b| bits.rotate_left(5) ^ u64::from(*b).wrapping_mul(0x9e37_79b9));
+    let events = vec![
+        NewEvent::new(now, ProducerBroke { producer: Some(ProducerId::FIRST), reason: why.to_owned() }),
+        NewEvent::new(
+            now,
+            JobStateChanged { state: JobState::Failed, error: Some(format!("cut off: {why}")) },
+        ),
+    ];
+    let batch = Batch { producer: ProducerId::from_random(bits), first: EventNumber(1), events, epoch: None };
+    store.append(info.id, batch).await.map(|_| ())
+}
+
+/// This process, as the owner of a lease.
+#[must_use]
+pub fn this_process() -> Owner {
+    let pid = std::process::id();
+    Owner { host: host(), pid, started: started(pid).unwrap_or(0), token: SystemClock.random() }
+}
+
+/// The name of this host.
+#[must_use]
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn is_alive(owner: &Owner) -> bool {
+    match started(owner.pid) {
+        Some(started) => owner.started == 0 || started == owner.started,
+        None => false,
+    }
+}
+
+/// When a process was started, in clock ticks since boot: field 22 of `/proc/PID/stat` (proc(5)).
+fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses, which may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}
