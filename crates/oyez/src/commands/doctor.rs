@@ -118,12 +118,9 @@ fn disk(folder: &Path, found: &mut Findings) {
     }
     // SQLite's log needs memory that processes share, which network file systems do not give (magic numbers: statfs(2)).
     let network = [0x6969i64, 0xff53_4d42, 0xfe53_4d42, 0x0102_1994_0000];
-    if let Ok(stat) = rustix::fs::statfs(&at) {
-        #[allow(clippy::unnecessary_cast, reason = "the field's width differs between platforms")]
-        if network.contains(&(stat.f_type as i64)) {
-            let hint = "name a folder on a local disk with --data";
-            found.add(Grade::Bad, "file system", "a network file system cannot hold the store", Some(hint));
-        }
+    if rustix::fs::statfs(&at).is_ok_and(|stat| network.contains(&stat.f_type)) {
+        let hint = "name a folder on a local disk with --data";
+        found.add(Grade::Bad, "file system", "a network file system cannot hold the store", Some(hint));
     }
 }
 

@@ -235,8 +235,12 @@ fn what_reporters_said(reader: &dyn oyez_store::JobReader) -> Result<Vec<String>
             (Ok(other), None) => vec![plain(&other)],
             (Err(_), None) => vec![report.data.0],
         };
-        for text in texts {
-            out.push(format!("{mark} {whose}, {}: {}", report.reporter, show::fit(&text, 200)));
+        let head = format!("{mark} {whose}, {}", report.reporter);
+        if let [text] = &texts[..] {
+            out.push(format!("{head}: {}", show::fit(text, 200)));
+        } else {
+            out.push(head);
+            out.extend(texts.iter().map(|text| format!("    {}", show::fit(text, 200))));
         }
     }
     let first = out.len().saturating_sub(20);

@@ -153,7 +153,8 @@ impl Board {
         let names: std::collections::HashMap<_, _> =
             open.iter().map(|row| (row.id, row.name.clone())).collect();
         open.retain(|row| !parents.contains(&row.id));
-        open.sort_by_key(|row| row.start_seq);
+        // What runs comes before what waits for its turn.
+        open.sort_by_key(|row| (!names.contains_key(&row.parent), row.start_seq));
         let busy = open.iter().take(6).map(|row| match names.get(&row.parent) {
             Some(above) => format!("{above} › {}", row.name),
             None => row.name.clone(),

@@ -24,14 +24,21 @@ pub(super) fn draw(board: &Board, stop: &AtomicBool) {
     loop {
         let last = stop.load(Ordering::SeqCst);
         let (ended, left_out) = board.take_ended();
-        for line in ended.iter().filter_map(ended_line).chain(board.take_notes()) {
-            let _ = all.println(line);
-        }
+        let mut lines: Vec<String> = ended.iter().filter_map(ended_line).chain(board.take_notes()).collect();
         if left_out > 0 {
-            let _ = all.println(format!("  ... and {left_out} more"));
+            lines.push(format!("  ... and {left_out} more"));
         }
         if last {
-            break;
+            // The tree goes first: what is printed now stays.
+            for bar in busy.iter().chain(&tests).chain([&head]) {
+                bar.finish_and_clear();
+            }
+            let _ = all.clear();
+            lines.iter().for_each(|line| eprintln!("{line}"));
+            return;
+        }
+        if !lines.is_empty() {
+            all.suspend(|| lines.iter().for_each(|line| eprintln!("{line}")));
         }
         let look = board.look();
         head.set_message(totals(&look));
@@ -45,7 +52,6 @@ pub(super) fn draw(board: &Board, stop: &AtomicBool) {
         }
         std::thread::park_timeout(TICK);
     }
-    let _ = all.clear();
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -14,6 +14,8 @@ use oyez_store::{Clock, SystemClock};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use super::terminal;
+
 /// Pieces that may wait for the recorder: 16 MiB. The command never waits for it.
 const WAITING: usize = 256;
 const PIECE: usize = 64 << 10;
@@ -89,10 +91,16 @@ pub fn run(command: &[String], record: bool, runtime: &Handle) -> (End, Log) {
     let log = Log { pieces, dropped: dropped.clone() };
     let (done, end) = watch::channel(None);
     let end = End(end);
-    let output = || if record { Stdio::piped() } else { Stdio::inherit() };
+    let screen = if record { terminal::open() } else { None };
+    let output = |is_terminal: bool| match (&screen, record) {
+        (Some(screen), true) if is_terminal => screen.theirs().unwrap_or_else(Stdio::piped),
+        (_, true) => Stdio::piped(),
+        (_, false) => Stdio::inherit(),
+    };
+    let (out, err) = (output(true), output(rustix::termios::isatty(std::io::stderr())));
     let (program, args) = command.split_first().map_or(("", &[][..]), |(p, args)| (p.as_str(), args));
     let child =
-        Command::new(program).args(args).stdin(Stdio::inherit()).stdout(output()).stderr(output()).spawn();
+        Command::new(program).args(args).stdin(Stdio::inherit()).stdout(out).stderr(err).spawn();
     let mut child = match child {
         Ok(child) => child,
         Err(e) => {
@@ -103,6 +111,9 @@ pub fn run(command: &[String], record: bool, runtime: &Handle) -> (End, Log) {
     let signals = pass_signals_on(&child, runtime);
     // Each copy holds a sender: when both are gone, all output has been passed on.
     let (copying, copied) = std::sync::mpsc::channel::<()>();
+    if let Some(from) = screen.and_then(|screen| screen.into_reader(runtime)) {
+        copy(from, Stream::Stdout, to.clone(), dropped.clone(), copying.clone());
+    }
     if let Some(from) = child.stdout.take() {
         copy(from, Stream::Stdout, to.clone(), dropped.clone(), copying.clone());
     }

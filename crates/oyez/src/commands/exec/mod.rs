@@ -7,6 +7,7 @@
 mod child;
 mod record;
 mod results;
+mod terminal;
 
 use std::sync::Arc;
 
