@@ -99,6 +99,8 @@ pub struct NodeRow {
     pub stopped: Option<Time>,
     /// How it ended; for an open one what its children rolled up so far.
     pub outcome: Option<Outcome>,
+    /// Of one that never ended: what its children rolled up, in case its end is heard of later.
+    pub rolled: Option<Outcome>,
     /// Yes or no.
     pub flags: Flags,
     /// Why, at most [`REASON_LEN`] bytes.
@@ -140,6 +142,7 @@ impl NodeRow {
             started: None,
             stopped: None,
             outcome: None,
+            rolled: None,
             flags: Flags::default(),
             reason: String::new(),
             index: 0,
@@ -206,6 +209,7 @@ impl NodeRow {
             self.hang_segments != 0,
             !self.hangs.is_empty(),
             self.parent.producer == self.id.producer,
+            self.rolled.is_some(),
         ];
         let bits = have.iter().enumerate().fold(0, |bits, (i, on)| bits | (u64::from(*on) << i));
         pack::put(&mut out, bits << 2 | self.kind as u64);
@@ -222,6 +226,9 @@ impl NodeRow {
         }
         if let Some(outcome) = self.outcome {
             out.push(outcome.index() as u8);
+        }
+        if let Some(rolled) = self.rolled {
+            out.push(rolled.index() as u8);
         }
         if have[3] {
             pack::put(&mut out, u64::from(self.flags.0));
@@ -284,6 +291,9 @@ impl NodeRow {
         }
         if have(2) {
             row.outcome = Some(Outcome::from_index(usize::from(from.byte()?))?);
+        }
+        if have(15) {
+            row.rolled = Some(Outcome::from_index(usize::from(from.byte()?))?);
         }
         if have(3) {
             row.flags = Flags(u16::try_from(from.get()?).ok()?);

@@ -40,7 +40,10 @@ async fn cut_off(store: &dyn Store, info: &JobInfo, why: &str) -> Result<(), Sto
     let uid = info.row.uid.as_bytes();
     let bits = uid.iter().fold(0u64, |bits, b| bits.rotate_left(5) ^ u64::from(*b).wrapping_mul(0x9e37_79b9));
     let events = vec![
-        NewEvent::new(now, ProducerBroke { producer: Some(ProducerId::FIRST), reason: why.to_owned() }),
+        NewEvent::new(
+            now,
+            ProducerBroke { producer: Some(ProducerId::FIRST), reason: "ended without a word".to_owned() },
+        ),
         NewEvent::new(
             now,
             JobStateChanged { state: JobState::Failed, error: Some(format!("cut off: {why}")) },

@@ -299,7 +299,8 @@ body! {
 body! {
     /// A producer went away without a word.
     ProducerBroke {
-        /// Which; without it, the one that says this.
+        /// Which; without it, the one that says this. (In JSON `producer` is who says it.)
+        #[serde(rename = "who")]
         0 producer: Option<ProducerId>,
         /// What is known of it.
         1 reason: String,

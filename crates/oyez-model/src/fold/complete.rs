@@ -104,6 +104,7 @@ impl Tally {
     pub(crate) fn forgive(&mut self, row: &mut NodeRow) {
         if row.flags.has(Flags::NEVER_ENDED) {
             row.flags.set(Flags::NEVER_ENDED, false);
+            row.rolled = None;
             let gap =
                 if row.flags.has(Flags::ANNOUNCED) { &mut self.never_started } else { &mut self.never_ended };
             *gap = gap.saturating_sub(1);

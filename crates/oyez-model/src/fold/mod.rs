@@ -115,6 +115,11 @@ impl OpenNode {
     pub(crate) fn is_closed(&self) -> bool {
         self.ended || self.row.flags.has(crate::row::Flags::NEVER_ENDED)
     }
+
+    /// What can be said of a node that never ended: that something below it went wrong, never that all went well.
+    pub(crate) fn so_far(&self) -> Option<Outcome> {
+        self.rolled.filter(|outcome| !outcome.is_good())
+    }
 }
 
 /// Everything about a job that has not come to rest.

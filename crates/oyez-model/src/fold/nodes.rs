@@ -234,7 +234,7 @@ impl Live {
                 parent.open_children += 1;
             }
             let ended = row.stopped.is_some();
-            let rolled = row.outcome;
+            let rolled = if ended { row.outcome } else { row.rolled };
             self.nodes.insert(row.id, OpenNode { rolled, ended, ..OpenNode::new(row) });
         }
         true
@@ -260,7 +260,7 @@ impl Live {
         }
         if planned_one {
             let late = above.is_closed() && !above.row.is_excluded() && above.row.missing() > 0;
-            above.row.seen += 1;
+            above.row.seen = above.row.seen.saturating_add(1);
             if late {
                 self.tally.missing = self.tally.missing.saturating_sub(1);
             }
@@ -417,13 +417,17 @@ impl Live {
             let Some(above) = self.nodes.get_mut(&parent) else { return };
             let rolled = above.rolled.map_or(outcome, |have| have.rollup(outcome));
             above.rolled = Some(rolled);
-            if !above.is_closed() || above.row.outcome == Some(rolled) {
+            let now = if above.ended { Some(rolled) } else { above.so_far() };
+            if above.row.flags.has(Flags::NEVER_ENDED) {
+                above.row.rolled = above.rolled;
+            }
+            if !above.is_closed() || above.row.outcome == now {
                 return;
             }
-            let before = above.row.outcome.replace(rolled);
+            let before = std::mem::replace(&mut above.row.outcome, now);
             let (up, waiting) = (above.row.parent, above.waiting);
             if !waiting {
-                self.count_child(parent, up, Some(before), Some(Some(rolled)));
+                self.count_child(parent, up, Some(before), Some(now));
             }
             at = parent;
         }
@@ -475,7 +479,8 @@ impl Live {
                     self.tally.miss(&node.row);
                 }
                 let parent = node.row.parent;
-                node.row.outcome = node.rolled;
+                node.row.outcome = node.so_far();
+                node.row.rolled = node.rolled;
                 let outcome = node.row.outcome;
                 // A case that never ended is a case all the same.
                 self.count_child(id, parent, None, Some(outcome));

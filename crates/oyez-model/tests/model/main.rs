@@ -8,6 +8,7 @@ mod fold_checkpoint;
 mod fold_complete;
 mod fold_counts;
 mod fold_interleaving;
+mod fold_job;
 mod fold_open;
 mod fold_prefix;
 mod generate;
