@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use oyez_engine::template::{StepVariables, VariableError};
 use oyez_engine::{
-    Environment, Expression, Functions, GoDuration, ParseOptions, Subject, Target, Template, parse_descriptor,
-    prepare,
+    Environment, Expression, Functions, GoDuration, ParseOptions, Subject, Target, Template,
+    parse_descriptor, prepare,
 };
 
 /// A machine where every other program is there.
@@ -14,7 +14,11 @@ struct Machine;
 
 impl Environment for Machine {
     fn find_executable(&self, name: &str) -> Result<PathBuf, String> {
-        if name.len().is_multiple_of(2) { Ok(Path::new("/bin").join(name)) } else { Err("is not there".to_owned()) }
+        if name.len().is_multiple_of(2) {
+            Ok(Path::new("/bin").join(name))
+        } else {
+            Err("is not there".to_owned())
+        }
     }
 
     fn check_executable(&self, path: &Path) -> Result<(), String> {

@@ -2,7 +2,8 @@
 
 use oyez_model::event::{RecordWriter, Records, encode_body};
 use oyez_model::{
-    Changes, Event, EventBody, EventNumber, EventSeq, Live, NodeRow, ProducerId, SectionId, Segment, Time, Value,
+    Changes, Event, EventBody, EventNumber, EventSeq, Live, NodeRow, ProducerId, SectionId, Segment, Time,
+    Value,
 };
 
 /// Folds events of one producer as they come, and writes and reads each on the way.
@@ -120,9 +121,10 @@ pub fn checkpoint(bytes: &[u8]) {
     assert!(Live::from_checkpoint(&written).is_ok(), "a checkpoint that was taken cannot be written again");
     let mut changes = Changes::default();
     let end = oyez_model::event::JobStateChanged { state: oyez_model::JobState::Completed, error: None };
-    for (i, body) in [EventBody::Unknown(oyez_model::event::Unknown { kind: 9_999, bytes: Vec::new() }), end.into()]
-        .into_iter()
-        .enumerate()
+    for (i, body) in
+        [EventBody::Unknown(oyez_model::event::Unknown { kind: 9_999, bytes: Vec::new() }), end.into()]
+            .into_iter()
+            .enumerate()
     {
         let number = EventNumber(i as u64 + 1);
         let event = Event { producer: ProducerId::FIRST, number, time: Time(0), body };

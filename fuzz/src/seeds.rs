@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use oyez_model::event::{
-    JobStateChanged, JobSubmitted, LogText, ProducerJoined, ProducerLeft, RawJson, RecordWriter, Report, RunStarted,
-    RunStopped, SectionDetail, SectionStarted, SectionStopped, SourceCut, Stream, TargetAcquired, TargetErr, TargetIn,
-    TargetOut, TargetReleased, TestStarted, TestStopped, VariableEmitted, encode_body,
+    JobStateChanged, JobSubmitted, LogText, ProducerJoined, ProducerLeft, RawJson, RecordWriter, Report,
+    RunStarted, RunStopped, SectionDetail, SectionStarted, SectionStopped, SourceCut, Stream, TargetAcquired,
+    TargetErr, TargetIn, TargetOut, TargetReleased, TestStarted, TestStopped, VariableEmitted, encode_body,
 };
 use oyez_model::{
-    Changes, Event, EventBody, EventNumber, EventSeq, JobSource, JobState, JobUid, Live, Outcome, ProducerId, RunNumber,
-    SectionId, SectionRef, Segment, Time, Value,
+    Changes, Event, EventBody, EventNumber, EventSeq, JobSource, JobState, JobUid, Live, Outcome, ProducerId,
+    RunNumber, SectionId, SectionRef, Segment, Time, Value,
 };
 
 /// Writes the seeds of one target into the folder that `OYEZ_FUZZ_SEEDS` names; does nothing without it.
@@ -182,7 +182,10 @@ fn all_values() -> Value {
         (text("list"), Value::List(vec![Value::Int(1), Value::Tuple(vec![]), Value::Set(vec![text("x")])])),
         (
             text("big"),
-            Value::Big(oyez_model::value::BigInt { negative: true, magnitude: vec![1, 0, 0, 0, 0, 0, 0, 0, 0] }),
+            Value::Big(oyez_model::value::BigInt {
+                negative: true,
+                magnitude: vec![1, 0, 0, 0, 0, 0, 0, 0, 0],
+            }),
         ),
         (
             text("opaque"),
@@ -201,6 +204,8 @@ fn values() -> Vec<Vec<u8>> {
     let parts = pairs.into_iter().map(|(_, value)| value).chain([all_values()]);
     let mut out: Vec<Vec<u8>> = parts.filter_map(|value| minicbor::to_vec(&value).ok()).collect();
     // [civil time, offset, zone] under our tag for dates.
-    out.push([&[0xd9, 0x9c, 0xa7, 0x83, 0x73][..], b"2026-01-02T03:04:05", &[0x19, 0x0e, 0x10, 0xf6]].concat());
+    out.push(
+        [&[0xd9, 0x9c, 0xa7, 0x83, 0x73][..], b"2026-01-02T03:04:05", &[0x19, 0x0e, 0x10, 0xf6]].concat(),
+    );
     out
 }

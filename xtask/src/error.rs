@@ -1,6 +1,8 @@
 //! Why a chore did not get done.
 
 use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
 
 /// An error of a command, in words that say what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -39,4 +41,28 @@ pub enum Error {
         /// What could have been.
         known: Vec<&'static str>,
     },
+
+    /// A program ended with an error of its own, which it has said above.
+    #[error("{command} ended with {status}; what it said stands above")]
+    Failed {
+        /// The line, as one would type it.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+
+    /// A file or folder of ours cannot be used.
+    #[error("{what} {}: {source}", path.display())]
+    File {
+        /// What was tried: `cannot make`.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// What came out is not what should have; says what to do.
+    #[error("{0}")]
+    Wrong(String),
 }

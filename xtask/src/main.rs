@@ -4,7 +4,12 @@
 //! that went, `tools` brings in the programs that are missing. All of it is plain calls of other programs, so that whoever
 //! does not trust it can type the same lines: they are printed.
 
+mod bench;
+mod built;
+mod demo;
 mod error;
+mod fuzz;
+mod soak;
 mod step;
 mod test;
 mod tools;
@@ -23,13 +28,25 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Installs what is missing and runs everything that has to pass: format, lints, dependencies, tests.
+    /// Builds Oyez, runs a real project's own suite and a job on 100 targets with it, and names the reports.
+    Demo(demo::Arguments),
+    /// Installs what is missing and runs everything that has to pass: format, lints, dependencies, tests, fuzzers.
     Test(test::Arguments),
+    /// Measures the numbers that Oyez promises.
+    Bench(bench::Arguments),
+    /// Runs the long loops: killed processes, faults, power cuts, properties, fuzzers.
+    Soak(soak::Arguments),
+    /// Runs the fuzzers, each for some seconds.
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use crate::tools::{self, DENY, NEXTEST};
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Runs only this step (may be given more than once): format, lints, deny, tests, doctests.
+    /// Runs only this step (may be given more than once): format, lints, deny, tests, doctests, fuzz.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
 }
@@ -18,8 +18,9 @@ pub struct Arguments {
 const STEPS: &[Step] = &[
     Step {
         name: "format",
-        line: &["cargo", "fmt", "--all", "--check"],
-        advice: "run `cargo fmt --all` and look at what it changed",
+        // The fuzzers are a workspace of their own.
+        line: &["cargo", "fmt", "--all", "--check", "--", "fuzz/src/lib.rs"],
+        advice: "run `cargo fmt --all -- fuzz/src/lib.rs` and look at what it changed",
     },
     Step {
         name: "lints",
@@ -41,6 +42,11 @@ const STEPS: &[Step] = &[
         name: "doctests",
         line: &["cargo", "test", "--doc", "--workspace"],
         advice: "mend the example in the documentation that the output names",
+    },
+    Step {
+        name: "fuzz",
+        line: &["cargo", "xtask", "fuzz", "--seconds", "6"],
+        advice: "run the one that found something alone: `cargo xtask fuzz NAME`",
     },
 ];
 

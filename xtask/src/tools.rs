@@ -54,19 +54,25 @@ pub fn want_system_tools(tools: &[SystemTool]) {
         return;
     }
     let packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
-    if is_root() && in_path("apt-get") {
-        println!("installing {}", packages.join(" "));
-        // A fresh image has no lists of packages; one that has need not fetch them again.
-        if !apt_get(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat()) {
-            apt_get(&["update"]);
-            apt_get(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat());
-        }
-    }
+    install_packages(&packages);
     for tool in missing.iter().filter(|tool| !in_path(tool.program)) {
         println!(
             "{} is missing: {}; `apt-get install {}` as root brings it",
             tool.program, tool.lost, tool.package
         );
+    }
+}
+
+/// Installs packages as root on Debian and its children; does nothing elsewhere. Whoever calls it looks whether it helped.
+pub fn install_packages(packages: &[&str]) {
+    if !is_root() || !in_path("apt-get") {
+        return;
+    }
+    println!("installing {}", packages.join(" "));
+    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    // A fresh image has no lists of packages; one that has need not fetch them again.
+    if !apt_get(&install) && apt_get(&["update"]) {
+        apt_get(&install);
     }
 }
 
@@ -78,7 +84,7 @@ fn apt_get(arguments: &[&str]) -> bool {
 }
 
 /// Whether a program of that name is in PATH.
-fn in_path(program: &str) -> bool {
+pub fn in_path(program: &str) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
 }

@@ -137,15 +137,14 @@ impl Locks {
             let mut names = Vec::with_capacity(held.len() + 1);
             names.push(LeaseName::Job(self.job));
             names.extend(held.iter().cloned());
-            match self.store.renew(&names, &self.owner, TTL).await {
-                Err(StoreError::Held { name, owner, job, .. }) => {
-                    drop(held);
-                    self.lost(&name, &owner, job);
-                    return;
-                }
-                // Other trouble passes, or the recorder has it too and says so. Nobody can take a lease meanwhile
-                // from a store that does not work, and one that has run out but was not taken is renewed as well.
-                _ => {}
+            // Other trouble passes, or the recorder has it too and says so. Nobody can take a lease meanwhile from a
+            // store that does not work, and one that has run out but was not taken is renewed as well.
+            if let Err(StoreError::Held { name, owner, job, .. }) =
+                self.store.renew(&names, &self.owner, TTL).await
+            {
+                drop(held);
+                self.lost(&name, &owner, job);
+                return;
             }
         }
     }

@@ -74,6 +74,17 @@ impl State {
         self.failure.is_none() && (self.buffer.len() >= MOST_EVENTS || self.bytes >= MOST_BYTES)
     }
 
+    /// The next batch: all there is, unless somebody did not ask for room.
+    fn take_batch(&mut self) -> Vec<NewEvent> {
+        self.bytes = 0;
+        if self.buffer.len() <= 2 * MOST_EVENTS {
+            return std::mem::take(&mut self.buffer);
+        }
+        let rest = self.buffer.split_off(MOST_EVENTS);
+        self.bytes = rest.iter().map(|event| weight(&event.body)).sum();
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
     fn should_leave(&self) -> bool {
         self.buffer.len() >= BATCH
             || self.bytes >= MOST_BYTES / 4
@@ -160,6 +171,9 @@ impl Recorder {
 
     /// Waits for room in the buffer.
     pub(crate) async fn room(&self) {
+        if !self.is_full() {
+            return;
+        }
         let mut committed = self.0.committed.subscribe();
         while self.is_full() {
             // The sender lives in `self`.
@@ -223,8 +237,7 @@ impl Recorder {
             self.something().await;
             let (events, first) = {
                 let mut state = self.lock();
-                state.bytes = 0;
-                (std::mem::take(&mut state.buffer), state.committed + 1)
+                (state.take_batch(), state.committed + 1)
             };
             if events.is_empty() {
                 return;

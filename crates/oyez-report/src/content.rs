@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use oyez_model::event::{LogText, Stream};
 use oyez_model::row::Hang;
-use oyez_model::{EventBody, EventSeq, NodeKind, NodeRow, Time, Value};
+use oyez_model::{Event, EventBody, EventSeq, NodeKind, NodeRow, Time, Value};
 use oyez_store::{JobReader, StoreError, tree};
 
 /// How many details, measurements, artifacts, ... of one section stand in a document.
@@ -56,7 +56,7 @@ impl Content {
     pub(crate) fn load(reader: &dyn JobReader, row: &NodeRow, max_log: usize) -> Result<Content, StoreError> {
         let mut loading = Loading::new(max_log);
         if row.kind == NodeKind::Test {
-            loading.take(reader.events_at(&[row.start_seq])?);
+            loading.take_all(reader.events_at(&[row.start_seq])?);
         }
         for page in 0.. {
             let Some(hangs) = tree::hangs(reader, row, page)? else { break };
@@ -102,7 +102,8 @@ impl Content {
     }
 }
 
-struct Loading {
+/// Takes what hangs on a section, event by event, and keeps what a document shows.
+pub(crate) struct Loading {
     content: Content,
     head_left: usize,
     tail: VecDeque<LogPiece>,
@@ -112,7 +113,7 @@ struct Loading {
 }
 
 impl Loading {
-    fn new(max_log: usize) -> Self {
+    pub(crate) fn new(max_log: usize) -> Self {
         let head = max_log / 2;
         Loading {
             content: Content::default(),
@@ -129,17 +130,19 @@ impl Loading {
             let mut seqs: Vec<EventSeq> = part.iter().map(|hang| hang.seq).collect();
             // What came before its section stands after it in the journal's order; the reader wants rising numbers.
             seqs.sort_unstable();
-            self.take(reader.events_at(&seqs)?);
+            self.take_all(reader.events_at(&seqs)?);
         }
         Ok(())
     }
 
-    fn take(&mut self, events: Vec<(EventSeq, oyez_model::Event)>) {
-        for (_, event) in events {
-            match event.body {
-                EventBody::LogText(text) => self.log(event.time, text),
-                body => self.item(event.time, body),
-            }
+    fn take_all(&mut self, events: Vec<(EventSeq, Event)>) {
+        events.into_iter().for_each(|(_, event)| self.take(event));
+    }
+
+    pub(crate) fn take(&mut self, event: Event) {
+        match event.body {
+            EventBody::LogText(text) => self.log(event.time, text),
+            body => self.item(event.time, body),
         }
     }
 
@@ -178,7 +181,7 @@ impl Loading {
         }
     }
 
-    fn done(mut self) -> Content {
+    pub(crate) fn done(mut self) -> Content {
         self.content.gap_at = self.content.log.len();
         self.content.log.extend(self.tail);
         self.content

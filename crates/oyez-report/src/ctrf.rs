@@ -18,7 +18,7 @@ use crate::out::Json;
 use crate::walk::{Node, Place, Visitor};
 
 /// The version of the format that this is written to.
-const SPEC: &str = "0.0.0";
+const SPEC: &str = "1.0.0";
 const STATUSES: [&str; 5] = ["passed", "failed", "skipped", "pending", "other"];
 
 struct Test {

@@ -23,7 +23,4 @@ pub enum ReportError {
         /// What the system says.
         source: io::Error,
     },
-    /// A piece of the page could not be compressed.
-    #[error("the thread that compresses the page has ended; write the report again with `oyez report`")]
-    Compress,
 }

@@ -13,7 +13,7 @@ use oyez_model::{
 };
 use oyez_store::{JobReader, tree};
 
-use crate::content::Content;
+use crate::content::{Content, Loading};
 use crate::error::ReportError;
 use crate::options::Options;
 
@@ -117,21 +117,15 @@ impl Facts {
         options: &Options<'_>,
     ) -> Result<(), ReportError> {
         let mut bytes = 0;
-        let mut others = root.clone();
-        others.hangs.clear();
-        (others.hang_segments, others.kind) = (0, NodeKind::Job);
+        let mut others = Loading::new(options.max_log_bytes);
         for page in 0.. {
             let Some(hangs) = tree::hangs(reader, root, page)? else { break };
             for part in hangs.chunks(64) {
                 let mut seqs: Vec<EventSeq> = part.iter().map(|hang| hang.seq).collect();
                 seqs.sort_unstable();
-                for (seq, event) in reader.events_at(&seqs)? {
+                for (_, event) in reader.events_at(&seqs)? {
                     let EventBody::Report(b) = event.body else {
-                        // What else hangs on the job is bounded by its content; beyond this many it is only counted.
-                        if others.hangs.len() < 4 * MAX_REPORTS {
-                            let is_log = matches!(event.body, EventBody::LogText(_));
-                            others.hangs.push(oyez_model::row::Hang { seq, is_log });
-                        }
+                        others.take(event);
                         continue;
                     };
                     let neutral = b.neutral == Some(true);
@@ -149,7 +143,7 @@ impl Facts {
                 }
             }
         }
-        self.content = Content::load(reader, &others, options.max_log_bytes)?;
+        self.content = others.done();
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Documents from the rows of a job.
 //!
-//! One depth-first pass over a job's tree ([`walk`](mod@self)) feeds as many writers as are asked for, so that three
+//! One depth-first pass over a job's tree (`walk`) feeds as many writers as are asked for, so that three
 //! documents cost one reading. Nothing here holds a whole job: children come a page at a time, what hangs on a section
 //! is read when the section is visited and cut at [`Options::max_log_bytes`], and every writer streams.
 //!
@@ -20,7 +20,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`format`] | [`Format`]: which documents there are, their names and file names |
+//! | [`mod@format`] | [`Format`]: which documents there are, their names and file names |
 //! | [`options`] | [`Options`] and [`Progress`] |
 //! | [`error`] | [`ReportError`] |
 //! | `write` | [`write_reports`]: one pass, several documents |

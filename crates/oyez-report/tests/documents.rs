@@ -1,5 +1,7 @@
 //! What the documents say, and that they say it for every shape of job.
 
+#![expect(clippy::unwrap_used, reason = "a test may: its panic is the report")]
+
 mod sample;
 mod strange;
 

@@ -1,6 +1,8 @@
 //! The page in a real browser: parts open, search and filter find, links lead, keys work, and nothing of a job's own
 //! text ever runs.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may: its panic is the report")]
+
 mod browser;
 mod sample;
 mod strange;

@@ -1,5 +1,7 @@
 //! Every document is valid by the schema of its kind, whatever the job.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
+
 mod sample;
 mod schema;
 mod strange;

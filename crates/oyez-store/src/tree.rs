@@ -32,7 +32,7 @@ pub fn children<'r>(reader: &'r dyn JobReader, of: &NodeRow) -> Children<'r> {
 }
 
 /// Pages of children; see [`children`].
-#[allow(missing_debug_implementations, reason = "a reader is a trait object without Debug")]
+#[expect(missing_debug_implementations, reason = "a reader is a trait object without Debug")]
 pub struct Children<'r> {
     reader: &'r dyn JobReader,
     node: SectionId,

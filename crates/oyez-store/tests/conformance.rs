@@ -1,5 +1,7 @@
 //! Both forms of store keep the same rules.
 
+#![expect(clippy::unwrap_used, reason = "these are tests: a panic is their report")]
+
 use std::sync::Arc;
 
 use oyez_store::clock::Clock;

@@ -1,5 +1,7 @@
 //! Every call of the file system fails once, in each way it can: what was acked stays, and the store goes on.
 
+#![expect(clippy::unwrap_used, reason = "these are tests: a panic is their report")]
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,7 +48,8 @@ impl Machine {
     fn checkpoint(&self) {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
         let file = format!("{FOLDER}/oyez.db");
-        if let Ok(conn) = rusqlite::Connection::open_with_flags_and_vfs(file, flags, self.vfs.name().as_str()) {
+        if let Ok(conn) = rusqlite::Connection::open_with_flags_and_vfs(file, flags, self.vfs.name().as_str())
+        {
             let _ = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         }
     }
@@ -84,10 +87,16 @@ async fn workload(machine: &Machine, store: &SqliteStore, ledger: &mut Ledger, i
         let _ = store.put_blob(blob::noise(round, 3000)).await.inspect_err(check);
     }
     let names = [LeaseName::Job(id)];
-    let _ = store.acquire(&names, &owner(1), Some(id), std::time::Duration::from_secs(9)).await.inspect_err(check);
+    let _ = store
+        .acquire(&names, &owner(1), Some(id), std::time::Duration::from_secs(9))
+        .await
+        .inspect_err(check);
     let rest = vec![end(3, None), end(1, None), left()];
     let _ = store.append(id, batch(producer(7), 5, rest)).await;
-    let _ = store.append(id, batch(ProducerId::FIRST, 3, vec![state(JobState::Completed)])).await.inspect_err(check);
+    let _ = store
+        .append(id, batch(ProducerId::FIRST, 3, vec![state(JobState::Completed)]))
+        .await
+        .inspect_err(check);
     // A late word, so that a merged job is touched again.
     let _ = ledger.send(store, id, producer(1), 2).await.inspect_err(check);
 }
@@ -108,7 +117,7 @@ fn run(fault: Fault, nth: u64, for_good: bool, durability: Durability) -> bool {
     let hit = machine.files.hits() > 0;
     machine.files.disarm();
     // The trouble is over, and the same store goes on.
-    let store = store.map_or_else(|| machine.open().unwrap(), |store| store);
+    let store = store.unwrap_or_else(|| machine.open().unwrap());
     runtime.block_on(async {
         ledger.send_open(&store).await.unwrap();
         workload(&machine, &store, &mut ledger, true).await;

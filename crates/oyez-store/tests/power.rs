@@ -2,6 +2,8 @@
 //!
 //! 200 seeds each; `OYEZ_SOAK=1` runs 1,000, `OYEZ_SEED=n` only one.
 
+#![expect(clippy::unwrap_used, reason = "these are tests: a panic is their report")]
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,7 +58,8 @@ impl Life<'_> {
     fn checkpoint(&self, how: &str) {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
         let file = format!("{FOLDER}/oyez.db");
-        if let Ok(conn) = rusqlite::Connection::open_with_flags_and_vfs(file, flags, self.vfs.name().as_str()) {
+        if let Ok(conn) = rusqlite::Connection::open_with_flags_and_vfs(file, flags, self.vfs.name().as_str())
+        {
             let _ = conn.execute_batch(&format!("PRAGMA wal_checkpoint({how})"));
         }
     }
@@ -103,13 +106,23 @@ impl Life<'_> {
         Ok(id)
     }
 
-    async fn append(&mut self, store: &SqliteStore, promises: &mut Promises, n: u8) -> Result<(), StoreError> {
+    async fn append(
+        &mut self,
+        store: &SqliteStore,
+        promises: &mut Promises,
+        n: u8,
+    ) -> Result<(), StoreError> {
         let id = self.job(store, promises, n).await?;
         let (p, size) = (producer(1 + self.seed.below(3)), 1 + self.seed.below(60));
         promises.ledger.send(store, id, p, size).await.map(|_| ())
     }
 
-    async fn end_job(&mut self, store: &SqliteStore, promises: &mut Promises, n: u8) -> Result<(), StoreError> {
+    async fn end_job(
+        &mut self,
+        store: &SqliteStore,
+        promises: &mut Promises,
+        n: u8,
+    ) -> Result<(), StoreError> {
         let id = self.job(store, promises, n).await?;
         store.append(id, batch(ProducerId::FIRST, 3, vec![state(JobState::Completed)])).await?;
         promises.ended.push(id);

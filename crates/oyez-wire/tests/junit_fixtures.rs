@@ -88,7 +88,8 @@ fn every_case_and_message_of_every_real_report_is_read() {
         assert_eq!(cases, tags(&bare, "testcase"), "{}", path.display());
         assert_eq!(starts, tags(&bare, "testsuite") + tags(&bare, "testsuites"), "{}", path.display());
         assert_eq!(starts, ends, "{}", path.display());
-        let written = ["failure", "error", "skipped", "warning"].map(|name| tags(&bare, name)).iter().sum();
+        let written: u64 =
+            ["failure", "error", "skipped", "warning"].map(|name| tags(&bare, name)).iter().sum();
         assert_eq!(messages, written, "{}", path.display());
         assert_eq!(reader.notes().unknown_elements, 0, "{}", path.display());
         assert!(!reader.notes().lossy);

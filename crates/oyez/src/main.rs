@@ -49,6 +49,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Stronger than whatever asks for colours (https://no-color.org).
+    if std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) {
+        console::set_colors_enabled(false);
+        console::set_colors_enabled_stderr(false);
+    }
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(args),

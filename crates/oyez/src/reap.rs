@@ -73,10 +73,15 @@ fn is_alive(owner: &Owner) -> bool {
     }
 }
 
-/// When a process was started, in clock ticks since boot: field 22 of `/proc/PID/stat` (proc(5)).
+/// When a process was started, in clock ticks since boot: field 22 of `/proc/PID/stat` (proc(5)). None when it has ended,
+/// also while nobody has taken it away yet (state Z): under an init that never does, it would seem to run for ever.
 fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses, which may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = rest.split_whitespace();
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(18)?.parse().ok(),
+    }
 }

@@ -137,6 +137,7 @@ impl Job {
         }
         for section in released {
             self.recorder.record(TargetReleased { id: SectionRef::own(section) });
+            self.recorder.room().await;
         }
         if !has_cleanup {
             self.recorder.record(stopped);
@@ -207,7 +208,11 @@ impl Job {
 
     /// The targets are held: they go through the steps.
     async fn main<'t>(&self, test: &'t PreparedTest<'_>, id: u64) -> Main<'t> {
-        let sections: Vec<u64> = test.targets.iter().map(|target| self.acquired(id, target)).collect();
+        let mut sections = Vec::with_capacity(test.targets.len());
+        for target in test.targets {
+            sections.push(self.acquired(id, target));
+            self.recorder.room().await;
+        }
         let mut seats: Vec<_> =
             test.unique.iter().map(|at| Seat::new(&test.targets[*at], sections[*at])).collect();
         if seats.len() < sections.len() {
@@ -269,12 +274,13 @@ impl Job {
             return;
         }
         let id = self.start(test, run, attempt, true);
-        let again = |seat: Seat<'t>| {
+        let mut again = Vec::with_capacity(seats.len());
+        for seat in seats {
             let section = self.acquired(id, seat.target);
-            seat.again(section)
-        };
-        let seats: Vec<_> = seats.into_iter().map(again).collect();
-        let seats = Pipeline::new(self, &test.cleanup, seats, scope.clone(), None).run().await;
+            again.push(seat.again(section));
+            self.recorder.room().await;
+        }
+        let seats = Pipeline::new(self, &test.cleanup, again, scope.clone(), None).run().await;
         let mut status = test.status();
         status.total = seats.len() as u64;
         status.succeeded = seats.iter().filter(|seat| seat.has_passed()).count() as u64;

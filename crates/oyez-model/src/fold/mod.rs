@@ -305,6 +305,11 @@ impl Default for Live {
     }
 }
 
+/// A reason that its row cannot hold whole: it is read from the event.
+fn is_long(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.len() > crate::row::REASON_LEN)
+}
+
 /// One event on its way through the live state.
 pub(crate) struct Step<'a> {
     pub live: &'a mut Live,
@@ -377,6 +382,9 @@ impl Step<'_> {
                 if b.retried == Some(true) {
                     self.retried(at(b.id));
                 }
+                if is_long(b.reason.as_deref()) {
+                    self.hang(at(b.id), event, false);
+                }
                 self.stop(event, at(b.id), b.outcome, b.reason.as_deref(), true, ended);
             }
             EventBody::ProducerJoined(b) => {
@@ -401,6 +409,14 @@ impl Step<'_> {
                     row.name.clone_from(&b.name);
                     row.started = Some(b.began.map_or(time, Time));
                 });
+                // What a row has no column for is read from the event.
+                let more = b.description.is_some()
+                    || b.source.is_some()
+                    || b.parameters.is_some()
+                    || b.extra.is_some();
+                if more && b.id != 0 {
+                    self.hang(SectionId::new(event.producer, b.id), event, false);
+                }
             }
             EventBody::SectionUpdated(b) => {
                 if let Some(name) = &b.name {
@@ -430,6 +446,9 @@ impl Step<'_> {
             EventBody::TargetOut(b) => self.stop(event, at(b.id), Some(Outcome::Passed), None, true, time),
             EventBody::TargetErr(b) => {
                 let outcome = b.outcome.unwrap_or(Outcome::Failed);
+                if is_long(Some(&b.error)) {
+                    self.hang(at(b.id), event, false);
+                }
                 self.stop(event, at(b.id), Some(outcome), Some(&b.error), true, time);
             }
             EventBody::TargetReleased(b) => {

@@ -66,7 +66,7 @@ fn batches() -> impl Strategy<Value = Vec<(usize, bool)>> {
 }
 
 proptest! {
-    #![proptest_config(cases(250))]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn folding_any_events_in_two_parts_is_folding_them_in_one(events in chaos::events(60), cut in any::<Index>()) {

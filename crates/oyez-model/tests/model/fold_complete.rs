@@ -314,7 +314,7 @@ fn the_rows_tell_the_same(events: &[Event]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn the_gaps_of_a_job_are_those_that_its_rows_show(

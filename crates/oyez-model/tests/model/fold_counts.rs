@@ -43,7 +43,7 @@ fn check(job: &Folded) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn the_job_counts_the_cases_of_tests_that_count_after_every_event(job in jobs::job(16, false), order in picks()) {

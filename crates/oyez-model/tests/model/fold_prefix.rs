@@ -77,7 +77,7 @@ fn check_counts(job: &Folded) {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn no_prefix_of_any_sequence_of_events_panics(events in chaos::events(60)) {

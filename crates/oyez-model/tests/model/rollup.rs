@@ -2,7 +2,7 @@
 
 use oyez_model::event::{SectionRemoved, SectionStopped};
 use oyez_model::row::Flags;
-use oyez_model::{Event, EventBody, NodeRow, Outcome, ProducerId, SectionId, SectionRef};
+use oyez_model::{Event, EventBody, JobState, NodeRow, Outcome, ProducerId, SectionId, SectionRef};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -134,4 +134,31 @@ fn a_section_that_is_said_not_to_count_rolls_nothing_up_now_or_later() {
         said::stop(SectionRef::own(4), Outcome::Aborted).into(),
     ];
     assert_eq!(above_after(below), None);
+}
+
+/// The outcomes of the sections (2) and (3), and the test (1), of a job that ended before they did.
+fn never_ended(words: Vec<EventBody>) -> (Folded, [Option<Outcome>; 3]) {
+    let mut job = Folded::of(&open_two());
+    job.hear(&event(1, 0, said::state(JobState::Started)));
+    words.into_iter().for_each(|body| job.hear(&event(1, 0, body)));
+    job.hear(&event(9, 0, said::state(JobState::Failed)));
+    let outcomes = [1, 2, 3].map(|n| job.nodes()[&SectionId::new(ProducerId(1), n)].outcome);
+    (job, outcomes)
+}
+
+#[test]
+fn what_never_ended_is_as_bad_as_what_is_below_it_and_never_as_good() {
+    let (_, passed) = never_ended(vec![said::stop(SectionRef::own(3), Outcome::Passed).into()]);
+    assert_eq!(passed, [None, None, Some(Outcome::Passed)]);
+    let (_, failed) = never_ended(vec![said::stop(SectionRef::own(3), Outcome::Failed).into()]);
+    assert_eq!(failed, [Some(Outcome::Failed); 3]);
+}
+
+#[test]
+fn an_end_that_is_heard_late_finds_what_the_children_had_rolled_up() {
+    let (mut job, _) = never_ended(vec![said::stop(SectionRef::own(3), Outcome::Passed).into()]);
+    job.hear(&stop(2, None));
+    job.hear(&event(1, 0, said::test_stop(SectionRef::own(1))));
+    assert!(job.nodes().values().all(|row| row.outcome == Some(Outcome::Passed)), "{:?}", job.nodes());
+    assert_eq!(job.live.job_row().outcome, Some(Outcome::Passed));
 }

@@ -28,10 +28,10 @@ fn hang() -> impl Strategy<Value = Hang> {
 
 fn row() -> impl Strategy<Value = NodeRow> {
     let kinds = vec![NodeKind::Job, NodeKind::Run, NodeKind::Test, NodeKind::Section];
+    let outcome = || option::of(select(&Outcome::ALL[..]));
     let flags = prop_oneof![Just(0u16), 0..128u16, any::<u16>()].prop_map(Flags);
     let who = (id(), id(), select(kinds), ".{0,6}", ".{0,6}", ".{0,6}");
-    let when =
-        (option::of(time()), option::of(time()), option::of(select(&Outcome::ALL[..])), flags, number());
+    let when = (option::of(time()), option::of(time()), (outcome(), outcome()), flags, number());
     let counted =
         (any::<u32>(), any::<u32>(), option::of(number()), number(), any::<[u64; 8]>(), any::<u64>());
     let below = (any::<u32>(), vec(id(), 0..5), any::<u32>(), vec(hang(), 0..5));
@@ -39,14 +39,14 @@ fn row() -> impl Strategy<Value = NodeRow> {
     (who, when, option::of(counted), option::of(below)).prop_map(
         |(
             (id, parent, kind, r#type, name, reason),
-            (started, stopped, outcome, flags, seq),
+            (started, stopped, (outcome, rolled), flags, seq),
             counted,
             below,
         )| {
             let mut row = NodeRow::new(id, parent, kind);
             (row.r#type, row.name, row.reason) = (r#type, name, reason);
             (row.started, row.stopped, row.outcome, row.flags) = (started, stopped, outcome, flags);
-            row.start_seq = EventSeq(seq);
+            (row.rolled, row.start_seq) = (rolled, EventSeq(seq));
             if let Some((index, attempt, planned, seen, counts, key)) = counted {
                 (row.index, row.attempt, row.planned, row.seen) = (index, attempt, planned, seen);
                 (row.counts, row.key) = (Counts(counts), key);

@@ -279,7 +279,7 @@ fn smoke(job: &mut Job, run_id: u64, run: u32) {
         let flash = job.wait_ms(8).visit(*target, "Cmd", "flash");
         job.named(flash, "CmdStart", r#"{"Path":"/usr/bin/flash","Args":["--board","r3"]}"#);
         job.log(flash, Stream::Stdout, format!("flashing image 2026.11.{run}\n"));
-        job.wait_ms(420 + 60 * n as i64).log(
+        job.wait_ms([420, 480, 540][n]).log(
             flash,
             Stream::Stdout,
             "\x1b[32mverified\x1b[0m 1,048,576 bytes\n",

@@ -10,7 +10,8 @@ use crate::error::StoreError;
 /// Bytes that do not compress, the same for the same seed.
 #[must_use]
 pub fn noise(seed: u64, len: usize) -> Bytes {
-    let mut reader = blake3::Hasher::new_derive_key("noise for tests").update(&seed.to_le_bytes()).finalize_xof();
+    let mut reader =
+        blake3::Hasher::new_derive_key("noise for tests").update(&seed.to_le_bytes()).finalize_xof();
     let mut out = vec![0; len];
     reader.fill(&mut out);
     Bytes::from(out)
@@ -61,10 +62,7 @@ pub async fn a_blob_is_there_after_opening_again(form: &dyn Form) {
     }
     let store = form.open(clock());
     let (small, large) = (noise(1, 100), noise(2, 200_000));
-    let hashes = (
-        store.put_blob(small.clone()).await.unwrap(),
-        store.put_blob(large.clone()).await.unwrap(),
-    );
+    let hashes = (store.put_blob(small.clone()).await.unwrap(), store.put_blob(large.clone()).await.unwrap());
     store.close().await.unwrap();
     drop(store);
     let store = form.open(clock());

@@ -76,8 +76,12 @@ impl Ledger {
     /// # Errors
     /// The store's.
     pub async fn send_open(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        let open: Vec<(JobId, ProducerId)> =
-            self.producers.iter().filter(|(_, account)| account.open.is_some()).map(|(key, _)| *key).collect();
+        let open: Vec<(JobId, ProducerId)> = self
+            .producers
+            .iter()
+            .filter(|(_, account)| account.open.is_some())
+            .map(|(key, _)| *key)
+            .collect();
         for (job, producer) in open {
             self.send(store, job, producer, 0).await?;
         }
@@ -109,18 +113,26 @@ impl Ledger {
                 let theirs: Vec<_> = journal.iter().filter(|(_, e)| e.producer == *producer).collect();
                 let n = theirs.len() as u64;
                 if n != account.acked && Some(n) != account.open {
-                    say(format!("of {producer} {n} are there, {} were acked, open {:?}", account.acked, account.open));
+                    say(format!(
+                        "of {producer} {n} are there, {} were acked, open {:?}",
+                        account.acked, account.open
+                    ));
                 }
                 let sent = lines(*producer, 1, n);
                 let wrong = theirs.iter().zip(1..).zip(&sent.events).find(|(((_, have), number), want)| {
                     have.number.0 != *number || have.time != want.time || have.body != want.body
                 });
                 if let Some((((seq, have), number), _)) = wrong {
-                    say(format!("event {seq} is {producer}'s {}, or another one; expected is {number}", have.number));
+                    say(format!(
+                        "event {seq} is {producer}'s {}, or another one; expected is {number}",
+                        have.number
+                    ));
                 }
                 for (first, last, ack) in &account.acks {
                     for (number, seq) in [(*first, ack.first), (*last, ack.last)] {
-                        let at = journal.get((seq.0 as usize).wrapping_sub(1)).map(|(_, e)| (e.producer, e.number.0));
+                        let at = journal
+                            .get((seq.0 as usize).wrapping_sub(1))
+                            .map(|(_, e)| (e.producer, e.number.0));
                         if at != Some((*producer, number)) {
                             say(format!("event {number} of {producer} was acked as {seq}; {at:?} is there"));
                         }

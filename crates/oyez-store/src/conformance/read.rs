@@ -50,11 +50,19 @@ pub fn whole_tree(reader: &dyn JobReader) -> Result<Vec<(NodeRow, Vec<u64>)>, St
 pub async fn a_reader_stays_at_its_moment(form: &dyn Form) {
     let store = form.open(clock());
     let job = started(&*store, 1).await;
-    let next = tell(&*store, job, 1, vec![test(1, "t"), begin(2, 1, "open"), begin(3, 1, "ended"), end(3, None)]).await;
+    let next =
+        tell(&*store, job, 1, vec![test(1, "t"), begin(2, 1, "open"), begin(3, 1, "ended"), end(3, None)])
+            .await;
     let reader = store.reader(job).await.unwrap();
     let before = whole_tree(&*reader).unwrap();
     let last = reader.live().last_seq();
-    tell(&*store, job, next, vec![end(2, Some(Outcome::Failed)), line(3, "late"), begin(4, 1, "new"), left()]).await;
+    tell(
+        &*store,
+        job,
+        next,
+        vec![end(2, Some(Outcome::Failed)), line(3, "late"), begin(4, 1, "new"), left()],
+    )
+    .await;
     store.append(job, batch(ME, 3, vec![state(JobState::Completed)])).await.unwrap();
     assert_eq!(whole_tree(&*reader).unwrap(), before);
     assert_eq!((reader.live().last_seq(), reader.live().state()), (last, JobState::Started));
@@ -76,7 +84,8 @@ pub async fn a_node_with_a_thousand_children_is_read_in_pages(form: &dyn Form) {
     let mut next = tell(&*store, job, 1, vec![test(1, "t"), begin(2, 1, "log")]).await;
     for n in 0..10 {
         let numbers = 3 + n * 100..103 + n * 100;
-        let events = numbers.clone().map(|i| begin(i, 1, &format!("s{i}"))).chain(numbers.map(|i| end(i, None)));
+        let events =
+            numbers.clone().map(|i| begin(i, 1, &format!("s{i}"))).chain(numbers.map(|i| end(i, None)));
         let lines = (0..60).map(|i| line(2, &format!("{i}")));
         next = tell(&*store, job, next, events.chain(lines).collect()).await;
     }

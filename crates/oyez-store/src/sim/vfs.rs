@@ -3,7 +3,10 @@
 //! Positions, lengths and errors are translated here and nowhere else. Locks and the shared memory of the log's index
 //! live in this process ([`super::share`]), so that several connections work as they do on a real disk.
 
-#![expect(unsafe_code, reason = "SQLite's file systems are C structs of function pointers; there is no safe way in")]
+#![expect(
+    unsafe_code,
+    reason = "SQLite's file systems are C structs of function pointers; there is no safe way in"
+)]
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
@@ -64,16 +67,13 @@ impl Vfs {
     pub fn register(files: Arc<dyn Files>) -> io::Result<Vfs> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = CString::new(format!("oyez-sim-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))?;
-        let data = Data {
-            files: Mutex::new(Some(files)),
-            shared: Mutex::default(),
-            temporary: AtomicU64::new(0),
-        };
+        let data =
+            Data { files: Mutex::new(Some(files)), shared: Mutex::default(), temporary: AtomicU64::new(0) };
         // These few hundred bytes stay for the life of the process: a connection that is closed late may look at them.
         let data: &'static Data = Box::leak(Box::new(data));
         let raw = Box::into_raw(Box::new(ffi::sqlite3_vfs {
             iVersion: 2,
-            szOsFile: size_of::<Handle>() as c_int,
+            szOsFile: const { size_of::<Handle>().cast_signed() as c_int },
             mxPathname: 512,
             pNext: std::ptr::null_mut(),
             zName: name.clone().into_raw(),

@@ -14,9 +14,7 @@ pub(super) fn last_seq(conn: &Connection, job: JobId) -> rusqlite::Result<EventS
         .prepare_cached("SELECT id, count FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1")?;
     let bounds = params![key(job, EventSeq(0)), super::chunk::end(job)];
     let found = get.query_row(bounds, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional()?;
-    Ok(found.map_or(EventSeq(0), |(id, count)| {
-        EventSeq(super::chunk::next_of(id, count).saturating_sub(1))
-    }))
+    Ok(found.map_or(EventSeq(0), |(id, count)| EventSeq(super::chunk::next_of(id, count).saturating_sub(1))))
 }
 
 /// Keeps the live state as the job's checkpoint, under a checksum over job and content.

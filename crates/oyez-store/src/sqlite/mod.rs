@@ -33,6 +33,8 @@ mod mover;
 mod notify;
 mod pool;
 mod queue;
+#[cfg(test)]
+mod queue_order;
 mod reader;
 mod rows;
 mod schema;
@@ -202,7 +204,10 @@ impl SqliteStore {
 
     async fn ask(&self, ask: Ask) -> Result<Answer, StoreError> {
         let Some(writer) = &self.writer else {
-            return Err(StoreError::ReadOnly { path: self.path.clone(), reason: "opened for reading only".to_owned() });
+            return Err(StoreError::ReadOnly {
+                path: self.path.clone(),
+                reason: "opened for reading only".to_owned(),
+            });
         };
         writer.queue.ask(ask, || self.inline && writer.work_here()).await
     }

@@ -2,8 +2,8 @@
 //! second.
 //!
 //! SQLite writes the log first and its index, in shared memory, last. The kernel tells of the former; whether the commit
-//! can be seen already is told by `PRAGMA data_version`. While it cannot, a few more looks follow, soon after each
-//! other: between the two lies at most a sync of the device.
+//! can be seen already is told by `PRAGMA data_version`. So a few more looks follow each write, soon after each other:
+//! between the two lies at most a sync of the device. What is seen first may be the commit before, so they are all made.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -18,8 +18,8 @@ use super::pool::Pool;
 
 /// How often somebody looks who was told of nothing.
 const IDLE: Duration = Duration::from_secs(1);
-/// The looks that follow a write until its commit can be seen, in milliseconds.
-const LOOKS: [u64; 7] = [1, 1, 3, 5, 10, 30, 100];
+/// The looks that follow a write, in milliseconds from one to the next.
+const LOOKS: [u64; 8] = [1, 1, 3, 5, 10, 30, 100, 300];
 /// Where the kernel tells nothing, this is how often somebody looks.
 const UNTOLD: Duration = Duration::from_millis(20);
 
@@ -28,13 +28,13 @@ pub(super) fn run(pool: &Pool, stopped: &AtomicBool, changed: impl Fn()) {
     let watch = Watch::new(pool.path());
     let mut conn = pool.take().ok();
     let mut seen = None;
-    let mut looks = LOOKS.len();
+    // A commit may be on its way that was written before anybody watched.
+    let mut looks = 0;
     while !stopped.load(Ordering::SeqCst) {
         let version = conn.as_ref().and_then(|conn| data_version(conn).ok());
         if version.is_none() || version != seen {
             // Without an answer it is left to those who wait to look for themselves.
             seen = version;
-            looks = LOOKS.len();
             changed();
         }
         let patience = LOOKS.get(looks).map_or(IDLE, |millis| Duration::from_millis(*millis));

@@ -188,6 +188,17 @@ impl Queue {
         self.work.notify_all();
         self.room.notify_waiters();
     }
+
+    /// The writer is gone: who is in line is told so, instead of waiting for ever.
+    pub(super) fn abandon(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.turns.clear();
+        let gone = (std::mem::take(&mut inner.others), std::mem::take(&mut inner.jobs));
+        drop(inner);
+        drop(gone);
+        self.room.notify_waiters();
+    }
 }
 
 /// What became of an ask.

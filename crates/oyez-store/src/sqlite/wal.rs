@@ -176,7 +176,8 @@ impl<R: FnMut(&mut [u8], u64) -> io::Result<()>> Log<'_, R> {
     fn is_followed(&mut self, broken: &Frame, computed: Sum, index: u64) -> io::Result<bool> {
         let stored = broken.stored(computed);
         // If its content is broken the next one continues what it says, if its checksum is, what it should say.
-        if broken.is_commit() && (self.has_follower(stored, index + 1)? || self.has_follower(computed, index + 1)?)
+        if broken.is_commit()
+            && (self.has_follower(stored, index + 1)? || self.has_follower(computed, index + 1)?)
         {
             return Ok(true);
         }

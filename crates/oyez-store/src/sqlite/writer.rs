@@ -23,9 +23,21 @@ impl std::fmt::Debug for Writer {
     }
 }
 
+/// When the writer's thread ends by a panic, nobody is left to answer.
+struct Gone<'q>(&'q Queue);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon();
+        }
+    }
+}
+
 impl Writer {
     /// The thread: runs until the queue is closed and empty, and all that has ended is merged.
     pub(super) fn run(&self) {
+        let _gone = Gone(&self.queue);
         loop {
             // While there is something to merge, a look at the queue is enough: merging fills the pauses.
             let wants_merge = self.lock().wants_merge();
@@ -67,7 +79,8 @@ impl Writer {
         if waiting.is_empty() {
             return;
         }
-        let (asks, replies): (Vec<Ask>, Vec<_>) = waiting.into_iter().map(|w: Waiting| (w.ask, w.reply)).unzip();
+        let (asks, replies): (Vec<Ask>, Vec<_>) =
+            waiting.into_iter().map(|w: Waiting| (w.ask, w.reply)).unzip();
         let answers = committer.run(asks);
         for (reply, answer) in replies.into_iter().zip(answers) {
             // Nobody waits any more: the answer is for nobody.

@@ -113,7 +113,11 @@ impl Driver {
     /// One life of the store's process.
     pub fn live(&mut self, orders: &Orders<'_>) -> End {
         let (mut child, socket) = self.start(orders);
-        let mut talk = Talk { out: socket.try_clone().unwrap(), answers: BufReader::new(socket).lines(), busy: Vec::new() };
+        let mut talk = Talk {
+            out: socket.try_clone().unwrap(),
+            answers: BufReader::new(socket).lines(),
+            busy: Vec::new(),
+        };
         let mut replies = 0;
         let mut queue: VecDeque<String> = VecDeque::new();
         let mut jobs = 0;
@@ -266,7 +270,8 @@ impl Driver {
     /// All that was promised is there, and the store is sound.
     pub fn assert_kept(&mut self) {
         assert_eq!(self.broken(), Vec::<String>::new());
-        let report = fsck(&self.folder, &FsckOptions::default(), &SqliteOptions::default(), |_, _| {}).unwrap();
+        let report =
+            fsck(&self.folder, &FsckOptions::default(), &SqliteOptions::default(), |_, _| {}).unwrap();
         assert_eq!(report.findings, vec![]);
     }
 }

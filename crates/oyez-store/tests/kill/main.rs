@@ -4,6 +4,8 @@
 //! The store's process is this test's own executable, started again ([`process`]). It kills itself by SIGKILL when a
 //! failpoint is passed for the k-th time. `OYEZ_SOAK=1` makes more and longer rounds.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests: a panic is their report")]
+
 mod driver;
 mod process;
 
@@ -81,10 +83,14 @@ fn a_kill_while_the_store_is_made_or_migrated_loses_nothing() {
         }
         let mut driver = Driver::new();
         for pass in [1, 2, 1, 2] {
-            assert_eq!(driver.live(&Orders { replies: Some(30), blobs: false, ..Orders::default() }), End::Killed);
+            assert_eq!(
+                driver.live(&Orders { replies: Some(30), blobs: false, ..Orders::default() }),
+                End::Killed
+            );
             driver.assert_kept();
             to_version_1(driver.folder());
-            let orders = Orders { kill_at: Some(("store::migrate", pass)), blobs: false, ..Orders::default() };
+            let orders =
+                Orders { kill_at: Some(("store::migrate", pass)), blobs: false, ..Orders::default() };
             assert_eq!(driver.live(&orders), End::Killed, "round {round}");
             driver.assert_kept();
         }
@@ -120,7 +126,10 @@ fn without_recovery_the_ledger_is_broken() {
     driver.live(&Orders { skip_recovery: true, jobs: 1, ..Orders::default() });
     let broken = driver.broken();
     println!("{broken:#?}");
-    assert!(!broken.is_empty(), "nobody would notice if what came after the checkpoint were not brought back");
+    assert!(
+        !broken.is_empty(),
+        "nobody would notice if what came after the checkpoint were not brought back"
+    );
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub fn serve() {
         }
         let (store, say) = (store.clone(), say.clone());
         runtime.spawn(async move {
-            let answer = answer(&*store, &text).await;
+            let answer = answer(&store, &text).await;
             say(answer.unwrap_or_else(|e| format!("error {text}: {e}")));
         });
     }

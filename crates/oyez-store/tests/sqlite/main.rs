@@ -1,5 +1,7 @@
 //! What is SQLite's own: several processes on one store, merging, versions, folders that cannot be written, damage.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests: a panic is their report")]
+
 mod damage;
 mod log;
 mod merge;

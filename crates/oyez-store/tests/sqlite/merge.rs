@@ -31,7 +31,10 @@ fn merging_keeps_every_event_and_gives_space_back() {
         let job = started(&*store, 1).await;
         for n in 1..=N {
             let number = n.to_string();
-            store.append(job, batch(producer(1), n, vec![line(0, &format!("{number} {words}"))])).await.unwrap();
+            store
+                .append(job, batch(producer(1), n, vec![line(0, &format!("{number} {words}"))]))
+                .await
+                .unwrap();
         }
         let before = journal(&*store, job).await.unwrap();
         store.close().await.unwrap();

@@ -88,10 +88,12 @@ fn a_store_that_is_opened_for_reading_follows_one_that_writes() {
     let writer = open(folder.path());
     runtime().block_on(async {
         let job = started(&*writer, 1).await;
-        let reader = SqliteStore::open(folder.path(), SqliteOptions { read_only: true, ..options() }).unwrap();
+        let reader =
+            SqliteStore::open(folder.path(), SqliteOptions { read_only: true, ..options() }).unwrap();
         for n in 1..=20 {
             writer.append(job, lines(producer(1), n, 1)).await.unwrap();
-            let last = reader.wait(job, oyez_model::EventSeq(1 + n), std::time::Duration::from_secs(30)).await;
+            let last =
+                reader.wait(job, oyez_model::EventSeq(1 + n), std::time::Duration::from_secs(30)).await;
             assert_eq!(last.unwrap().0, 2 + n);
             assert_eq!(journal(&reader, job).await.unwrap().len() as u64, 2 + n);
         }

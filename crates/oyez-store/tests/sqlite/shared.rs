@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use oyez_model::{EventSeq, JobId, JobState, ProducerId};
 use oyez_store::conformance::append::{assert_once_in_order, journal};
 use oyez_store::conformance::blob::noise;
-use oyez_store::conformance::events::{batch, begin, end, job, left, lines, owner, producer, started, state, test};
+use oyez_store::conformance::events::{
+    batch, begin, end, job, left, lines, owner, producer, started, state, test,
+};
 use oyez_store::conformance::ledger::Ledger;
 use oyez_store::conformance::{clock, run};
 use oyez_store::{Batch, Durability, LeaseName, SqliteOptions, SqliteStore, Store, StoreError};
@@ -47,7 +49,10 @@ fn two_instances_that_take_turns_see_each_others_events() {
         stores[1].append(id, batch(ProducerId::FIRST, 3, vec![state(JobState::Completed)])).await.unwrap();
         stores[1].close().await.unwrap();
         stores[0].append(id, lines(producer(1), 61, 2)).await.unwrap();
-        stores[0].append(id, batch(producer(100 + 20), 6, vec![begin(3, 1, "late"), end(3, None)])).await.unwrap();
+        stores[0]
+            .append(id, batch(producer(100 + 20), 6, vec![begin(3, 1, "late"), end(3, None)]))
+            .await
+            .unwrap();
         stores[0].close().await.unwrap();
     });
     drop(stores);
@@ -111,7 +116,10 @@ fn latency(durability: Durability) -> Duration {
         }
     });
     took.sort_unstable();
-    println!("{durability:?}: another instance's commit is seen after {:?}, at most {:?}", took[25], took[49]);
+    println!(
+        "{durability:?}: another instance's commit is seen after {:?}, at most {:?}",
+        took[25], took[49]
+    );
     assert!(took[49] < Duration::from_secs(1), "nobody was woken by the look once a second");
     took[25]
 }

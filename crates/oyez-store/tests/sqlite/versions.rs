@@ -29,7 +29,10 @@ fn a_file_of_version_1_is_migrated_and_keeps_its_events() {
     raw(folder.path()).execute_batch("DROP TABLE blob; PRAGMA user_version = 1").unwrap();
     let read_only = || SqliteStore::open(folder.path(), SqliteOptions { read_only: true, ..options() });
     let refused = read_only().unwrap_err();
-    assert!(matches!(refused, StoreError::ReadOnly { .. }) && refused.to_string().contains("version 1"), "{refused}");
+    assert!(
+        matches!(refused, StoreError::ReadOnly { .. }) && refused.to_string().contains("version 1"),
+        "{refused}"
+    );
     let store = open(folder.path());
     runtime().block_on(async {
         assert_eq!(journal(&*store, oyez_model::JobId(1)).await.unwrap().len(), 102);

@@ -69,10 +69,9 @@ fn compare_job(
     }
     compare_job_row(conn, t, job, &live, &mut findings)?;
     let differ = !findings.is_empty();
-    push(report, job, findings, rebuild);
-    if rebuild && differ {
-        replace(conn, scratch, job, &live).map_err(|e| t.of(e))?;
-    }
+    let replaced = if rebuild && differ { replace(conn, scratch, job, &live) } else { Ok(()) };
+    push(report, job, findings, rebuild && replaced.is_ok());
+    replaced.map_err(|e| t.of(e))?;
     Ok(())
 }
 
@@ -209,7 +208,9 @@ fn compare_job_row(
         Err(e) => findings.push(t.of(e).to_string()),
     }
     if !is_indexed(conn, job, &live.job_row()).map_err(|e| t.of(e))? {
-        findings.push("what finds the job by state, uid, tag or guid differs from what the journal says".to_owned());
+        findings.push(
+            "what finds the job by state, uid, tag or guid differs from what the journal says".to_owned(),
+        );
     }
     if !load::checkpoint_is_whole(conn, job).map_err(|e| t.of(e))? {
         findings.push("the checkpoint's checksum does not match".to_owned());
@@ -239,8 +240,11 @@ fn is_indexed(conn: &Connection, job: JobId, row: &JobRow) -> rusqlite::Result<b
             return Ok(false);
         }
     }
-    conn.prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND uid = ?2 AND state = ?3")?
-        .exists(params![id, &row.uid.as_bytes()[..], row.state.code()])
+    conn.prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND uid = ?2 AND state = ?3")?.exists(params![
+        id,
+        &row.uid.as_bytes()[..],
+        row.state.code()
+    ])
 }
 
 /// Puts the fold's rows in the place of those that are there.

@@ -83,7 +83,7 @@ pub fn fsck(
     }
     let scratch = tempfile_db().map_err(|e| t.of(e))?;
     if options.job.is_none() {
-        if let Err(e) = check_file(&conn, &mut report) {
+        if let Err(e) = check_file(&conn, options.rebuild, &mut report) {
             report.say(None, t.of(e).to_string());
         }
         let blobs = match &store.blobs {
@@ -159,16 +159,22 @@ fn jobs(conn: &Connection, only: Option<JobId>) -> rusqlite::Result<Vec<JobId>> 
     Ok(found.into_iter().filter(|id| only.is_none_or(|only| only == *id)).collect())
 }
 
-fn check_file(conn: &Connection, report: &mut FsckReport) -> rusqlite::Result<()> {
-    let mut get = conn.prepare("PRAGMA integrity_check(20)")?;
-    let mut found = get.query([])?;
-    while let Some(row) = found.next()? {
-        let what: String = row.get(0)?;
-        if what != "ok" {
-            report.say(None, format!("the file: {what}"));
-        }
-    }
+/// SQLite's own check of its pages and indexes; indexes can be made again.
+fn check_file(conn: &Connection, rebuild: bool, report: &mut FsckReport) -> rusqlite::Result<()> {
+    let found = integrity(conn)?;
+    let mended = rebuild && !found.is_empty() && {
+        conn.execute_batch("REINDEX")?;
+        integrity(conn)?.is_empty()
+    };
+    let finding = |what| Finding { job: None, what: format!("the file: {what}"), mended };
+    report.findings.extend(found.into_iter().map(finding));
     Ok(())
+}
+
+fn integrity(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut get = conn.prepare("PRAGMA integrity_check(20)")?;
+    let found: Vec<String> = get.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(found.into_iter().filter(|what| what != "ok").collect())
 }
 
 fn check_blobs(

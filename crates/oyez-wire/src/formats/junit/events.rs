@@ -4,8 +4,8 @@
 //! never ends, so that the report says what was running.
 
 use oyez_model::event::{
-    EventBody, LogText, OutputDropped, SectionDetail, SectionStarted, SectionStopped, SourceRef, Stream, TestStarted,
-    TestStopped,
+    EventBody, LogText, OutputDropped, SectionDetail, SectionStarted, SectionStopped, SourceRef, Stream,
+    TestStarted, TestStopped,
 };
 use oyez_model::{Outcome, SectionRef, Time, Value};
 
@@ -112,8 +112,11 @@ impl Tests {
         }
         self.nodes += 1;
         let above = self.open.len().saturating_sub(1);
-        let mut path: Vec<String> =
-            self.open[..above].iter().filter(|s| !s.name.is_empty() && !s.wrapper).map(|s| s.name.clone()).collect();
+        let mut path: Vec<String> = self.open[..above]
+            .iter()
+            .filter(|s| !s.name.is_empty() && !s.wrapper)
+            .map(|s| s.name.clone())
+            .collect();
         let (name, began) = match self.open.last() {
             Some(suite) => {
                 path.extend(suite.package.clone());
@@ -296,7 +299,9 @@ fn reason(message: &Message) -> String {
 fn write_message(at: SectionRef, message: &Message, out: Sink<'_>) {
     let body = &message.text;
     // What the text says again is not written twice.
-    if let Some(said) = message.message.as_deref().filter(|said| !said.is_empty() && !body.text.contains(said)) {
+    if let Some(said) =
+        message.message.as_deref().filter(|said| !said.is_empty() && !body.text.contains(said))
+    {
         let kind = message.r#type.as_deref().filter(|kind| !kind.is_empty()).map(|kind| format!("{kind}: "));
         log(at, Stream::Log, &format!("{}{said}\n", kind.unwrap_or_default()), out);
     }
@@ -311,7 +316,12 @@ fn write_attempt(at: SectionRef, attempt: &Attempt, out: Sink<'_>) {
         AttemptKind::FlakyFailure => "failed, and passed later",
         AttemptKind::FlakyError => "broke, and passed later",
     };
-    log(at, Stream::Log, &format!("an attempt {word}: {}\n", attempt.message.as_deref().unwrap_or_default()), out);
+    log(
+        at,
+        Stream::Log,
+        &format!("an attempt {word}: {}\n", attempt.message.as_deref().unwrap_or_default()),
+        out,
+    );
     write_text(at, Stream::Log, &attempt.text, out);
     dropped(at, attempt.dropped_bytes, out);
 }
@@ -332,6 +342,11 @@ fn log(at: SectionRef, stream: Stream, text: &str, out: Sink<'_>) {
 
 fn dropped(at: SectionRef, bytes: u64, out: Sink<'_>) {
     if bytes > 0 {
-        out(OutputDropped { id: at, bytes, why: "a text in the results file is beyond the limits".to_owned() }.into());
+        out(OutputDropped {
+            id: at,
+            bytes,
+            why: "a text in the results file is beyond the limits".to_owned(),
+        }
+        .into());
     }
 }

@@ -49,11 +49,11 @@ mod clip;
 mod close;
 mod decode;
 mod error;
+mod events;
 mod item;
 mod limits;
 mod open;
 mod reader;
-mod events;
 mod tree;
 
 pub use error::{JunitError, Position};

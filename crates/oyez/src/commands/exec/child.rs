@@ -99,8 +99,7 @@ pub fn run(command: &[String], record: bool, runtime: &Handle) -> (End, Log) {
     };
     let (out, err) = (output(true), output(rustix::termios::isatty(std::io::stderr())));
     let (program, args) = command.split_first().map_or(("", &[][..]), |(p, args)| (p.as_str(), args));
-    let child =
-        Command::new(program).args(args).stdin(Stdio::inherit()).stdout(out).stderr(err).spawn();
+    let child = Command::new(program).args(args).stdin(Stdio::inherit()).stdout(out).stderr(err).spawn();
     let mut child = match child {
         Ok(child) => child,
         Err(e) => {

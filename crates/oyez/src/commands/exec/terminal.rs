@@ -27,7 +27,8 @@ pub fn open() -> Option<Terminal> {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).ok()?;
     grantpt(&ours).ok()?;
     unlockpt(&ours).ok()?;
-    let theirs = ioctl_tiocgptpeer(&ours, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).ok()?;
+    let theirs =
+        ioctl_tiocgptpeer(&ours, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).ok()?;
     let mut modes = tcgetattr(&theirs).ok()?;
     modes.make_raw();
     tcsetattr(&theirs, OptionalActions::Now, &modes).ok()?;
@@ -47,7 +48,8 @@ impl Terminal {
     pub fn into_reader(self, runtime: &Handle) -> Option<File> {
         let ours = self.ours.try_clone().ok()?;
         let _inside = runtime.enter();
-        if let Ok(mut resized) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()) {
+        if let Ok(mut resized) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change())
+        {
             runtime.spawn(async move {
                 while resized.recv().await.is_some() {
                     if let Ok(size) = tcgetwinsize(std::io::stdout()) {

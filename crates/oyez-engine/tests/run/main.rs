@@ -1,0 +1,15 @@
+//! Jobs from their descriptor to their end, on both stores.
+
+#![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic is the report")]
+
+mod busy;
+mod cancel;
+mod lab;
+mod order;
+mod output;
+mod processes;
+mod recorded;
+mod runs;
+mod scale;
+mod timeouts;
+mod trouble;
