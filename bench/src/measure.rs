@@ -62,6 +62,7 @@ pub struct Child {
 )]
 pub fn child(command: &mut Command) -> Child {
     let begin = Instant::now();
+    #[expect(clippy::zombie_processes, reason = "wait4 below waits for it")]
     let child = done(command.spawn());
     let pid = child.id().cast_signed();
     let mut status = 0;

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/oyez.db        job, chunk (the journal), node, segment, producer (rows), checkpoint, lease, blob (small ones)
 //! DIR/oyez.db-wal    SQLite's log: what was committed and not yet moved into the file
+//! DIR/oyez.db-wal.damaged...   copies of logs that were broken in the middle ([`wal`]); nobody needs them but people
 //! DIR/oyez.db-shm    SQLite's index of that log, shared between processes
 //! DIR/blobs/ab/...   large blobs by their hash
 //! DIR/oyez.lock      shared by all who may write; held alone while the file is made, migrated or checked
