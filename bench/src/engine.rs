@@ -1,3 +1,4 @@
+#![allow(unsafe_code)]
 //! How fast the engine runs jobs: many targets through steps that take no time, and through processes, each held
 //! against the least that the same could cost.
 
@@ -14,6 +15,7 @@ use oyez_model::{EventNumber, EventSeq, JobId, JobState, ProducerId};
 use oyez_store::{Batch, NewEvent, SqliteOptions, SqliteStore, Store};
 
 use crate::corpus;
+use crate::measure::{done, folder, runtime};
 use crate::table::Table;
 
 const ECHO_TARGETS: usize = 20_000;
@@ -24,10 +26,10 @@ const BATCH: usize = 1_024;
 
 /// All of it.
 pub fn run(table: &mut Table) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let Ok(runtime) = runtime else { return };
-    runtime.block_on(echo(table));
+    let runtime = runtime();
+    // First, while nothing else has been in this process's memory.
     processes(table, &runtime);
+    runtime.block_on(echo(table));
 }
 
 async fn echo(table: &mut Table) {
@@ -53,9 +55,15 @@ fn processes(table: &mut Table, runtime: &tokio::runtime::Runtime) {
     let options = EngineOptions::default();
     let threads = options.max_processes;
     let engine = Engine::new(store.clone(), options);
+    // From here on the peak is counted anew (proc(5)).
+    let _not_allowed = std::fs::write("/proc/self/clear_refs", "5");
+    let c0 = cpu();
     let (seconds, _) = runtime.block_on(run_job(&engine, &descriptor(CMD_TARGETS, step)));
     let memory = resident_peak();
+    let c1 = cpu();
+    eprintln!("CPU job {:?}", diff(c0, c1));
     let bare = spawn_loop(threads, CMD_TARGETS * STEPS);
+    eprintln!("CPU bare {:?}", diff(c1, cpu()));
     table.note(&format!("{CMD_TARGETS} targets x {STEPS} cmd /bin/true"), seconds, "s");
     table.note(&format!("bare posix_spawn loop, {threads} threads"), bare, "s");
     table.at_most("the job's time over the bare loop", seconds / bare, 1.3, "x");
@@ -229,16 +237,20 @@ fn open(folder: &Path) -> Arc<SqliteStore> {
     Arc::new(done(SqliteStore::open(folder, SqliteOptions::default())))
 }
 
-fn folder() -> tempfile::TempDir {
-    done(tempfile::tempdir())
+fn cpu() -> [f64; 6] {
+    let get = |who| unsafe {
+        let mut u: libc::rusage = std::mem::zeroed();
+        libc::getrusage(who, &mut u);
+        let t = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+        [t(u.ru_utime), t(u.ru_stime), (u.ru_nvcsw + u.ru_nivcsw) as f64]
+    };
+    let (a, b) = (get(libc::RUSAGE_SELF), get(libc::RUSAGE_CHILDREN));
+    [a[0], a[1], a[2], b[0], b[1], b[2]]
 }
-
-fn done<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(e) => {
-            eprintln!("{e}");
-            std::process::exit(1)
-        }
-    }
+fn diff(a: [f64; 6], b: [f64; 6]) -> String {
+    let d: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
+    format!(
+        "self user {:.2} sys {:.2} switches {} children user {:.2} sys {:.2} switches {}",
+        d[0], d[1], d[2], d[3], d[4], d[5]
+    )
 }

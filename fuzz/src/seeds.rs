@@ -88,6 +88,7 @@ fn job() -> Vec<Event> {
         success: false,
         data: RawJson("[]".to_owned()),
         error: None,
+        neutral: None,
     };
     let value = RawJson("1".to_owned());
     let bodies: Vec<EventBody> = vec![

@@ -246,24 +246,21 @@ impl Recorder {
             let batch =
                 Batch { producer: ProducerId::FIRST, first: EventNumber(first), events, epoch: self.0.epoch };
             let result = self.again(|| self.0.store.append(self.0.job, batch.clone())).await;
-            let mut state = self.lock();
-            let failed = match result {
-                Ok(_) => {
-                    state.committed = last;
-                    false
+            let failure = {
+                let mut state = self.lock();
+                match result {
+                    Ok(_) => state.committed = last,
+                    Err(e) => {
+                        state.buffer = Vec::new();
+                        state.failure = Some(e);
+                    }
                 }
-                Err(e) => {
-                    state.buffer = Vec::new();
-                    state.failure = Some(e.clone());
-                    drop(state);
-                    self.0.stops.abort(Stop::Lost(e.to_string()));
-                    true
-                }
+                state.failure.clone()
             };
             self.0.changed.notify_all();
             self.0.committed.send_replace(last);
-            if failed {
-                return;
+            if let Some(e) = failure {
+                return self.0.stops.abort(Stop::Lost(e.to_string()));
             }
         }
     }
@@ -297,6 +294,7 @@ impl Recorder {
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut pause = RETRY.0;
+        let mut patience_ends = std::pin::pin!(self.patience_ends());
         loop {
             match attempt().await {
                 Ok(done) => {
@@ -307,7 +305,7 @@ impl Recorder {
                     self.said_trouble(Some(&e));
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
-                        () = self.patience_ends() => return Err(e),
+                        () = &mut patience_ends => return Err(e),
                     }
                     pause = (pause * 2).min(RETRY.1);
                 }

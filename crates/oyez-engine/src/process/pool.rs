@@ -146,9 +146,9 @@ impl Shared {
         let mut buffer = vec![0; BUFFER];
         while let Some(Work { launch, mut task, slot }) = self.next() {
             let end = attend(&launch, &mut *task, &mut buffer);
-            // Who hears of the end may ask for the slot at once.
-            drop(slot);
+            // Who hears of the end may have something more urgent for the slot than who waits for it by now.
             task.ended(end);
+            drop(slot);
         }
     }
 
@@ -179,9 +179,9 @@ impl Shared {
         let failed = std::mem::take(&mut state.waiting);
         drop(state);
         for Work { task, slot, .. } in failed {
-            drop(slot);
             let exit = Exit::NotStarted(format!("no thread to start a process from: {e}"));
             task.ended(ProcessEnd { exit, cause: Cause::Itself });
+            drop(slot);
         }
     }
 }

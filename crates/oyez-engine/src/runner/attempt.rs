@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use oyez_model::event::{TargetAcquireErr, TargetAcquired, TargetReleased, TestStarted, TestStopped};
+use oyez_model::event::{
+    SectionStarted, TargetAcquireErr, TargetAcquired, TargetReleased, TestStarted, TestStopped,
+};
 use oyez_model::{Outcome, SectionRef, event};
 
 use super::job::{Failure, Job};
@@ -276,7 +278,20 @@ impl Job {
         let id = self.start(test, run, attempt, true);
         let mut again = Vec::with_capacity(seats.len());
         for seat in seats {
-            let section = self.acquired(id, seat.target);
+            // It is held already: only its section is new.
+            let section = self.node();
+            self.recorder.record(SectionStarted {
+                id: section,
+                parent: SectionRef::own(id),
+                r#type: "Target".to_owned(),
+                name: seat.target.id.clone(),
+                began: None,
+                description: None,
+                source: None,
+                parameters: None,
+                extra: None,
+                peer_id: None,
+            });
             again.push(seat.again(section));
             self.recorder.room().await;
         }

@@ -176,10 +176,6 @@ pub fn request(descriptor: &Value) -> JobRequest {
 }
 
 impl Ran {
-    pub fn names(&self) -> Vec<&'static str> {
-        self.events.iter().map(|event| event.body.name()).collect()
-    }
-
     pub fn count(&self, name: &str) -> usize {
         self.events.iter().filter(|event| event.body.name() == name).count()
     }

@@ -33,6 +33,7 @@ fn short(ran: &Ran) -> Vec<String> {
             if e.retried == Some(true) { " retried" } else { "" }
         ),
         EventBody::TargetAcquired(e) => format!("acquired {} id {} in {}", e.target.id, e.id, own(&e.test)),
+        EventBody::SectionStarted(e) => format!("{} {} id {} in {}", e.r#type, e.name, e.id, own(&e.parent)),
         EventBody::TargetIn(e) => format!("in {} {} id {} of {}", e.label, e.step, e.id, own(&e.target)),
         EventBody::TargetOut(e) => format!("out {}", own(&e.id)),
         EventBody::TargetErr(e) => format!(
@@ -130,7 +131,7 @@ async fn a_retried_test_with_a_clean_up_records_exactly_this() {
             "section 3 failed (exit status 3)",
             "test 2 stopped failed (1 of 1 target failed) retried",
             "test \"A [CLEANUP]\" id 5 in 1 index 0 attempt 0 planned 1 cleanup",
-            "acquired T1 id 6 in 5",
+            "Target T1 id 6 in 5",
             "in c1 Echo id 7 of 6",
             "Log of 7 \"bye\\n\"",
             "out 7",
@@ -144,7 +145,7 @@ async fn a_retried_test_with_a_clean_up_records_exactly_this() {
             "section 9 passed",
             "test 8 stopped passed",
             "test \"A [CLEANUP]\" id 11 in 1 index 0 attempt 1 planned 1 cleanup",
-            "acquired T1 id 12 in 11",
+            "Target T1 id 12 in 11",
             "in c1 Echo id 13 of 12",
             "Log of 13 \"bye\\n\"",
             "out 13",

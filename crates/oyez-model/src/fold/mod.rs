@@ -436,6 +436,8 @@ impl Step<'_> {
             EventBody::TargetAcquired(b) => self.start(b.id, at(b.test), NodeKind::Section, |row| {
                 row.r#type.push_str("Target");
                 row.name.clone_from(&b.target.id);
+                // It is to enter one step at least: one that never does has never started.
+                row.planned = Some(1);
                 row.started = Some(time);
             }),
             EventBody::TargetIn(b) => self.start(b.id, at(b.target), NodeKind::Section, |row| {

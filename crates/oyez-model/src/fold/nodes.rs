@@ -264,6 +264,10 @@ impl Live {
             if late {
                 self.tally.missing = self.tally.missing.saturating_sub(1);
             }
+            if above.row.kind == NodeKind::Section {
+                // A target's plan was one step; how many it visits is not planned.
+                above.row.planned = None;
+            }
         }
         self.set_key(id);
         match kind {

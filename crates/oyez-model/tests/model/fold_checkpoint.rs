@@ -122,3 +122,13 @@ fn a_checkpoint_of_another_version_is_refused() {
     let refused: Result<Live, CheckpointError> = Live::from_checkpoint(&bytes);
     assert!(refused.unwrap_err().to_string().contains("fold from the first event"));
 }
+
+#[test]
+fn a_checkpoint_without_the_jobs_own_node_is_refused() {
+    let mut bytes = Live::new().checkpoint();
+    // The root's id, (0, 0), before the bytes of its row.
+    let is_root = |w: &[u8]| w[..3] == [0x82, 0, 0] && w[3] >> 5 == 2;
+    let at = bytes.windows(4).position(is_root).expect("the root is there");
+    bytes[at + 2] = 1;
+    assert!(Live::from_checkpoint(&bytes).is_err());
+}

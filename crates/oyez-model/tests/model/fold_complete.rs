@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oyez_model::event::*;
 use oyez_model::fold::Completeness;
-use oyez_model::row::Flags;
+use oyez_model::row::{Flags, Presence};
 use oyez_model::{
     Event, EventBody, JobState, NodeKind, Outcome, ProducerId, RunNumber, SectionId, SectionRef,
 };
@@ -170,6 +170,7 @@ fn a_producer_that_said_it_was_done_cannot_break_off_any_more() {
         assert_eq!(job.gaps(), BTreeMap::new());
         let left = &job.kept.producers[&ProducerId(FORK)];
         assert_eq!((left.last, left.label.as_str()), (2, "worker"), "where it stood is not forgotten");
+        assert_eq!(left.presence, Presence::Left);
     }
 }
 
