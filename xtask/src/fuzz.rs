@@ -22,8 +22,8 @@ pub struct Arguments {
     /// Only these targets; all if none is named
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// How long each of them runs
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    /// How long each of them runs; to libFuzzer 0 would be for ever
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
 }
 

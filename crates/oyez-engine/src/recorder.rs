@@ -7,6 +7,7 @@
 //! The buffer is bounded: who says much asks for [`Recorder::room`] first and waits when there is none. When the store
 //! is in trouble, it is tried again until it works or the job is cancelled; everybody else waits at the buffer.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,13 +44,16 @@ struct Shared {
     stops: Arc<Stops>,
     grace: Duration,
     state: Mutex<State>,
-    /// For threads that wait for room or for a commit.
-    changed: Condvar,
-    /// For tasks that do.
+    /// There is room: for threads that wait for it, and for tasks.
+    room: (Condvar, Notify),
+    /// The number of the last event that is kept; also changed when nothing more can be.
     committed: watch::Sender<u64>,
-    /// For the task that appends.
+    /// There is something to append.
     work: Notify,
 }
+
+/// Told whether the event is kept.
+type After = Box<dyn FnOnce(bool) + Send>;
 
 #[derive(Default)]
 struct State {
@@ -61,6 +65,8 @@ struct State {
     committed: u64,
     /// The highest number whose commit somebody waits for.
     wanted: u64,
+    /// What is to be done once a number is kept; numbers rise.
+    after: VecDeque<(u64, After)>,
     /// Nothing more will come.
     is_closing: bool,
     /// Nothing more can be kept.
@@ -83,6 +89,13 @@ impl State {
         let rest = self.buffer.split_off(MOST_EVENTS);
         self.bytes = rest.iter().map(|event| weight(&event.body)).sum();
         std::mem::replace(&mut self.buffer, rest)
+    }
+
+    /// What is to be done by now.
+    fn take_after(&mut self) -> Vec<After> {
+        let reached = |number: u64| number <= self.committed || self.failure.is_some();
+        let count = self.after.iter().take_while(|(number, _)| reached(*number)).count();
+        self.after.drain(..count).map(|(_, then)| then).collect()
     }
 
     fn should_leave(&self) -> bool {
@@ -120,7 +133,7 @@ impl Recorder {
             stops,
             grace,
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            room: Default::default(),
             committed: watch::Sender::new(last),
             work: Notify::new(),
         }))
@@ -171,13 +184,13 @@ impl Recorder {
 
     /// Waits for room in the buffer.
     pub(crate) async fn room(&self) {
-        if !self.is_full() {
-            return;
-        }
-        let mut committed = self.0.committed.subscribe();
         while self.is_full() {
-            // The sender lives in `self`.
-            let _changed = committed.changed().await;
+            let mut room = std::pin::pin!(self.0.room.1.notified());
+            // Listens before it looks again, so that no change falls in between.
+            room.as_mut().enable();
+            if self.is_full() {
+                room.await;
+            }
         }
     }
 
@@ -185,43 +198,40 @@ impl Recorder {
     pub(crate) fn wait_for_room(&self) {
         let mut state = self.lock();
         while state.is_full() {
-            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.0.room.0.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Waits until everything that was recorded so far is kept.
     pub(crate) async fn committed(&self) -> Result<(), StoreError> {
         let mut committed = self.0.committed.subscribe();
-        let number = self.want(None);
+        let number = {
+            let mut state = self.lock();
+            state.wanted = state.recorded;
+            state.recorded
+        };
+        self.0.work.notify_one();
         loop {
             if let Some(result) = reached(&self.lock(), number) {
                 return result;
             }
+            // The sender lives in `self`.
             let _changed = committed.changed().await;
         }
     }
 
-    /// The same for a thread, up to an event's number.
-    pub(crate) fn wait_for_commit(&self, number: u64) -> Result<(), StoreError> {
-        self.want(Some(number));
+    /// Does something once what was recorded so far is kept, or can be kept no more; it must not take long.
+    pub(crate) fn after_commit(&self, then: impl FnOnce(bool) + Send + 'static) {
         let mut state = self.lock();
-        loop {
-            if let Some(result) = reached(&state, number) {
-                return result;
-            }
-            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn want(&self, number: Option<u64>) -> u64 {
-        let mut state = self.lock();
-        let number = number.unwrap_or(state.recorded);
-        if number > state.committed && number > state.wanted {
-            state.wanted = number;
+        let number = state.recorded;
+        if let Some(result) = reached(&state, number) {
             drop(state);
-            self.0.work.notify_one();
+            return then(result.is_ok());
         }
-        number
+        state.after.push_back((number, Box::new(then)));
+        state.wanted = number;
+        drop(state);
+        self.0.work.notify_one();
     }
 
     /// Everything is kept, and the task that appends ends.
@@ -239,6 +249,7 @@ impl Recorder {
                 let mut state = self.lock();
                 (state.take_batch(), state.committed + 1)
             };
+            self.make_room();
             if events.is_empty() {
                 return;
             }
@@ -246,7 +257,7 @@ impl Recorder {
             let batch =
                 Batch { producer: ProducerId::FIRST, first: EventNumber(first), events, epoch: self.0.epoch };
             let result = self.again(|| self.0.store.append(self.0.job, batch.clone())).await;
-            let failure = {
+            let (failure, after) = {
                 let mut state = self.lock();
                 match result {
                     Ok(_) => state.committed = last,
@@ -255,14 +266,22 @@ impl Recorder {
                         state.failure = Some(e);
                     }
                 }
-                state.failure.clone()
+                (state.failure.clone(), state.take_after())
             };
-            self.0.changed.notify_all();
+            for then in after {
+                then(failure.is_none());
+            }
             self.0.committed.send_replace(last);
             if let Some(e) = failure {
+                self.make_room();
                 return self.0.stops.abort(Stop::Lost(e.to_string()));
             }
         }
+    }
+
+    fn make_room(&self) {
+        self.0.room.0.notify_all();
+        self.0.room.1.notify_waiters();
     }
 
     /// Waits until a batch should leave.

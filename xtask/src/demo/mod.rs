@@ -58,7 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     if wanted("jobs") {
         jobs::show(&mut stage)?;
     }
-    stage.close()?;
+    if stage.folder.join("store").is_dir() {
+        stage.close()?;
+    }
     if failed.is_empty() { Ok(()) } else { Err(Error::Steps(failed)) }
 }
 

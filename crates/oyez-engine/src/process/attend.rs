@@ -28,7 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Starts it and stays with it until it and all that must end with it has ended. `buffer` is for reading.
 pub(super) fn attend(launch: &Launch, task: &mut dyn Task, buffer: &mut [u8]) -> ProcessEnd {
     let by_itself = |exit| ProcessEnd { exit, cause: Cause::Itself };
-    if launch.scope.is_stopped() || !task.may_start() || launch.scope.is_stopped() {
+    if launch.scope.is_stopped() {
         let exit = Exit::NotStarted("it was stopped before it could start".to_owned());
         return ProcessEnd { exit, cause: Cause::Stopped };
     }

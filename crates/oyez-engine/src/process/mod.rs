@@ -2,7 +2,7 @@
 //! trees.
 //!
 //! ```text
-//!  ProcessPool ── Slot ──► start(Launch, Task) ──► a thread: may_start? spawn, poll, wait ──► Task::ended
+//!  ProcessPool ── Slot ──► start(Launch, Task) ──► a thread: spawn, poll, wait ──► Task::ended
 //!                                                     │ pipes ──► Capture ──► OutputSink
 //!                                                     │ stop, deadline ──► Tree: TERM, KILL
 //! ```

@@ -42,9 +42,6 @@ pub struct Launch {
 
 /// Who wants to know what becomes of a process; called on the thread that attends it, which waits meanwhile.
 pub trait Task: OutputSink + Send {
-    /// Asked once, just before it is started.
-    fn may_start(&mut self) -> bool;
-
     /// It has ended, or was never started.
     fn ended(self: Box<Self>, end: ProcessEnd);
 }

@@ -34,8 +34,6 @@ pub(super) struct CommandTask {
     recorder: Recorder,
     handle: Handle,
     section: SectionRef,
-    /// The number of the event that tells of its start.
-    after: u64,
     /// What it printed, of each stream that is wanted, and how much more that was.
     heads: [Option<Vec<u8>>; 2],
     cut: [u64; 2],
@@ -50,7 +48,6 @@ impl CommandTask {
         job: &Job,
         seat: usize,
         section: SectionRef,
-        after: u64,
         cmd: &Cmd,
         ended: UnboundedSender<Ended>,
     ) -> Self {
@@ -58,7 +55,6 @@ impl CommandTask {
             recorder: job.recorder.clone(),
             handle: job.handle.clone(),
             section,
-            after,
             heads: [cmd.emit_stdout.then(Vec::new), cmd.emit_stderr.then(Vec::new)],
             cut: [0; 2],
             parts: [0; 2],
@@ -124,11 +120,6 @@ impl OutputSink for CommandTask {
 }
 
 impl Task for CommandTask {
-    /// A process starts only after the journal says so: whoever reads it after a crash knows what had begun.
-    fn may_start(&mut self) -> bool {
-        self.recorder.wait_for_commit(self.after).is_ok()
-    }
-
     fn ended(mut self: Box<Self>, end: ProcessEnd) {
         for (event, cut) in ["CmdStdout", "CmdStderr"].into_iter().zip(self.cut) {
             if cut > 0 {
@@ -163,6 +154,16 @@ impl Job {
         let cookie = Cookie::new(self.uid, section.resolve(ProducerId::FIRST));
         let (grace, limits) = (self.grace, self.limits);
         let launch = Launch { program, args, dir, cookie, scope, grace, timeout, limits };
-        self.pool.start(slot, launch, Box::new(task));
+        let pool = self.pool.clone();
+        let task = Box::new(task);
+        // Not before the journal says so: whoever reads it after a crash knows what had begun.
+        self.recorder.after_commit(move |is_kept| {
+            if is_kept {
+                pool.start(slot, launch, task);
+            } else {
+                let exit = Exit::NotStarted("its start could not be recorded".to_owned());
+                task.ended(ProcessEnd { exit, cause: Cause::Stopped });
+            }
+        });
     }
 }

@@ -347,8 +347,8 @@ impl<'j, 't> Pipeline<'j, 't> {
             Ok(command) => {
                 let id = self.visit(at);
                 let payload = Some(command.payload());
-                let number = self.job.recorder.record(self.named(at, "CmdStart", payload));
-                let task = CommandTask::new(self.job, at, id, number, cmd, self.ended.0.clone());
+                self.job.recorder.record(self.named(at, "CmdStart", payload));
+                let task = CommandTask::new(self.job, at, id, cmd, self.ended.0.clone());
                 let timeout = step.timeout.map(GoDuration::to_std);
                 self.running += 1;
                 self.job.start_process(slot, command, id, self.scope.clone(), timeout, task);

@@ -11,7 +11,7 @@
 //! * What was planned, announced, begun and never ended, dropped or cut off is counted: [`Live::completeness`].
 //!
 //! The order in which independent producers are heard changes no row but in the order of children of a common parent
-//! and in the journal numbers. `tests/fold_*.rs` hold this and the other rules as properties.
+//! and in the journal numbers. `tests/model/` holds this and the other rules as properties.
 
 mod checkpoint;
 mod complete;

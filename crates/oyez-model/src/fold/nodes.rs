@@ -77,6 +77,10 @@ impl Step<'_> {
                 self.live.tally.never_started = self.live.tally.never_started.saturating_sub(1);
                 self.live.tally.never_ended += 1;
             }
+            if node.is_closed() && !node.row.is_excluded() {
+                // What was announced had planned nothing yet.
+                self.live.tally.miss(&node.row);
+            }
             self.live.set_key(id);
         }
     }

@@ -131,3 +131,13 @@ fn a_number_beyond_64_bits_keeps_all_its_digits() {
     assert_eq!(from_bytes(&[0x1b, 255, 255, 255, 255, 255, 255, 255, 255]).unwrap(), big(false, &[0xff; 8]));
     assert_eq!(from_bytes(&[0x3b, 255, 255, 255, 255, 255, 255, 255, 255]).unwrap(), big(true, &[0xff; 8]));
 }
+
+#[test]
+fn numbers_that_json_has_no_word_for_are_told_apart() {
+    let json = |f: f64| serde_json::to_string(&Value::Float(f)).unwrap();
+    let all = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0].map(json);
+    let marked = |word: &str| format!(r#"{{"$float":"{word}"}}"#);
+    assert_eq!(all[..3], ["NaN", "inf", "-inf"].map(marked));
+    assert_eq!(all[3..], ["0.0", "-0.0", "1.0"]);
+    assert_eq!(serde_json::to_string(&Value::Int(1)).unwrap(), "1");
+}
