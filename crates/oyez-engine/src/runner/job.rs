@@ -81,14 +81,21 @@ impl Job {
     /// Records what is asked of the job.
     async fn hear_control(&self) -> std::convert::Infallible {
         let control = self.stops.control();
-        let asked = |verb, why| JobControl { verb, by: self.requestor.clone(), why };
         control.cancelled().await;
-        self.is_cancelling.store(true, Ordering::Relaxed);
-        self.recorder.record(asked(Control::Cancel, control.why()));
-        self.recorder.record(JobStateChanged { state: JobState::Cancelling, error: None });
+        self.begin_cancelling();
         control.killed().await;
-        self.recorder.record(asked(Control::Kill, None));
+        self.recorder.record(JobControl { verb: Control::Kill, by: self.requestor.clone(), why: None });
         std::future::pending().await
+    }
+
+    /// Records that the job is being cancelled, if it is: once, by whoever sees it first.
+    fn begin_cancelling(&self) {
+        let control = self.stops.control();
+        if control.is_cancelled() && !self.is_cancelling.swap(true, Ordering::Relaxed) {
+            let (by, why) = (self.requestor.clone(), control.why());
+            self.recorder.record(JobControl { verb: Control::Cancel, by, why });
+            self.recorder.record(JobStateChanged { state: JobState::Cancelling, error: None });
+        }
     }
 
     async fn watch_time(&self, timeout: Option<GoDuration>) -> std::convert::Infallible {
@@ -102,12 +109,17 @@ impl Job {
     async fn runs(&self, plan: &Plan) -> Result<(), Failure> {
         let tests: Vec<_> = plan.tests.iter().map(|test| PreparedTest::new(test, &self.functions)).collect();
         let mut status = JobStatus::default();
+        let mut is_stopped = false;
         for number in 1..=plan.runs.unwrap_or(u32::MAX) {
             let begin = tokio::time::Instant::now();
-            if self.stops.reason().is_some() {
+            is_stopped = self.stops.reason().is_some();
+            if is_stopped {
                 break;
             }
-            let Some(run) = self.one_run(plan, number, &tests).await? else { break };
+            let Some(run) = self.one_run(plan, number, &tests).await? else {
+                is_stopped = true;
+                break;
+            };
             status.add(&run);
             let mut pause = plan.run_interval.to_std();
             if plan.runs.is_none() {
@@ -120,8 +132,13 @@ impl Job {
             }
             let is_last = plan.runs.is_some_and(|runs| number == runs);
             if !is_last && !pause.is_zero() && self.stops.sleep(pause).await.is_err() {
+                is_stopped = true;
                 break;
             }
+        }
+        if is_stopped {
+            // This may be seen here before it is heard there.
+            self.begin_cancelling();
         }
         if let Some(why) = self.stops.aborted() {
             return Err(Failure(why.text()));

@@ -292,7 +292,7 @@ impl Engine {
         drop(first);
         let locks = Locks::new(self.store.clone(), owner, id, stops.clone(), recorder.clone());
         let locks = Arc::new(locks);
-        let _flusher = Helper(tokio::spawn(recorder.clone().flush()));
+        let flush = recorder.clone().flush();
         let keeper = Helper(tokio::spawn({
             let locks = locks.clone();
             async move { locks.keep().await }
@@ -312,11 +312,15 @@ impl Engine {
             is_cancelling: AtomicBool::new(false),
             left_behind: Mutex::default(),
         };
-        let (state, error) = job.run(&plan).await;
-        drop(keeper);
-        recorder.record(ProducerLeft {});
-        recorder.record(JobStateChanged { state, error: error.clone() });
-        match recorder.finish().await {
+        let work = async {
+            let (state, error) = job.run(&plan).await;
+            drop(keeper);
+            recorder.record(ProducerLeft {});
+            recorder.record(JobStateChanged { state, error: error.clone() });
+            (state, error, recorder.finish().await)
+        };
+        let ((), (state, error, finished)) = tokio::join!(flush, work);
+        match finished {
             Ok(()) => {}
             // Another process runs it now, and says how it ends.
             Err(e @ StoreError::Fenced { .. }) => {

@@ -163,7 +163,8 @@ impl Lab {
 pub fn request(descriptor: &Value) -> JobRequest {
     let text = descriptor.to_string();
     let prepared = prepare(text.as_bytes(), &ParseOptions::default(), &SearchPath::from_env());
-    let plan = prepared.plan.unwrap_or_else(|| panic!("{:#?}", prepared.diagnostics));
+    assert!(prepared.plan.is_some(), "{:#?}", prepared.diagnostics);
+    let plan = prepared.plan.unwrap();
     JobRequest {
         descriptor_text: text,
         descriptor: prepared.descriptor.unwrap(),

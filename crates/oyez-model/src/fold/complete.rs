@@ -121,6 +121,14 @@ impl Tally {
         self.missing = self.missing.saturating_sub(row.missing());
     }
 
+    /// A node plans nothing any more; what a closed one had counted as missing is taken back.
+    pub(crate) fn forget_missing_of(&mut self, row: &mut NodeRow, closed: bool) {
+        if closed && !row.is_excluded() {
+            self.forget_missing(row);
+        }
+        row.planned = None;
+    }
+
     /// The gaps, given how many producers never said that they were done.
     pub(crate) fn gaps(&self, not_closed: u64) -> Vec<Gap> {
         let mut gaps = Vec::new();

@@ -145,6 +145,10 @@ impl Step<'_> {
         if outcome.is_some() {
             node.rolled = outcome;
         }
+        if node.row.kind == NodeKind::Section && outcome.is_some_and(Outcome::is_good) {
+            // A target that ends well (one that is listed twice runs once) has nothing to wait for.
+            self.live.tally.forget_missing_of(&mut node.row, before.is_some());
+        }
         node.row.outcome = node.rolled;
         node.ended = true;
         if let Some(reason) = reason {
