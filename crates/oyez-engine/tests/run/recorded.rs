@@ -55,8 +55,11 @@ fn our_reports(ran: &Ran) -> (Vec<Value>, Vec<Value>) {
     (of_runs.collect(), of_job.map(|(name, success, data)| json!([name, success, data])).collect())
 }
 
+/// A visit: test, step, target, and the named events with their payloads.
+type Visit = (String, String, String, Vec<(String, Value)>);
+
 /// What each target's last step said, and the named events of each visit, in ConTest's shape.
-fn visits(status: &Value) -> Vec<(String, String, String, Vec<(String, Value)>)> {
+fn visits(status: &Value) -> Vec<Visit> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut out = Vec::new();
@@ -82,7 +85,7 @@ fn visits(status: &Value) -> Vec<(String, String, String, Vec<(String, Value)>)>
 }
 
 /// Ours of all attempts that count.
-fn our_visits(ran: &Ran) -> Vec<(String, String, String, Vec<(String, Value)>)> {
+fn our_visits(ran: &Ran) -> Vec<Visit> {
     let mut targets = std::collections::HashMap::new();
     let mut open = std::collections::HashMap::new();
     let mut tests = std::collections::HashMap::new();

@@ -72,7 +72,7 @@ impl Store for Faulty {
 
     async fn put_blob(&self, bytes: Bytes) -> Result<BlobHash, StoreError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        if matches!(self.fault, Fault::Now) && call % 3 != 0 {
+        if matches!(self.fault, Fault::Now) && !call.is_multiple_of(3) {
             return Err(self.full());
         }
         self.inner.put_blob(bytes).await
