@@ -23,7 +23,7 @@ pub struct Arguments {
 const PARTS: [&str; 3] = ["store", "properties", "fuzz"];
 
 /// Cases of each property in one pass of its loop.
-const CASES: &str = "5000";
+const CASES: &str = "2000";
 
 /// The loops of the store: each test makes more and longer rounds.
 const STORE: &[&str] =

@@ -22,8 +22,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const LAST_DRAIN: Duration = Duration::from_millis(200);
 /// How long a process may outlive KILL: the kernel may have to finish something.
 const OUTLIVE: Duration = Duration::from_secs(5);
-/// How often a tree is looked through for newcomers while it is being ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often a tree is looked through for newcomers while it is being ended, besides when it seems to be over.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Starts it and stays with it until it and all that must end with it has ended. `buffer` is for reading.
 pub(super) fn attend(launch: &Launch, task: &mut dyn Task, buffer: &mut [u8]) -> ProcessEnd {
@@ -204,7 +204,7 @@ impl Attended {
         let mut tree = Tree::new(self.pid, Some(launch.cookie.clone()));
         tree.signal(Signal::TERM);
         // What is halted would not hear of it.
-        tree.signal(Signal::CONT);
+        tree.signal_known(Signal::CONT);
         self.look_again = now + LOOK_AGAIN;
         self.phase = Phase::Terminated(now + launch.grace, tree);
     }

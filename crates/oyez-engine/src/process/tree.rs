@@ -46,13 +46,18 @@ impl Tree {
 
     /// Sends a signal to all of it, the leader too; says how many processes besides the leader there are.
     pub fn signal(&mut self, signal: Signal) -> usize {
-        // At once for the whole group, so that it has no time to grow.
+        // At once for what is known, so that it has no time to grow.
+        self.signal_known(signal);
+        self.signal_new(signal);
+        self.members.len()
+    }
+
+    /// Sends a signal to the group and the members that are known.
+    pub fn signal_known(&self, signal: Signal) {
         let _none_left = kill_process_group(self.leader, signal);
-        self.find();
         for member in &self.members {
             let _ended = pidfd_send_signal(&member.fd, signal);
         }
-        self.members.len()
     }
 
     /// Looks for members that are not known yet; sends them `signal`. Says how many there were.

@@ -210,20 +210,22 @@ impl Job {
 
     /// The targets are held: they go through the steps.
     async fn main<'t>(&self, test: &'t PreparedTest<'_>, id: u64) -> Main<'t> {
-        let mut sections = Vec::with_capacity(test.targets.len());
-        for target in test.targets {
-            sections.push(self.acquired(id, target));
-            self.recorder.room().await;
-        }
-        let mut seats: Vec<_> =
-            test.unique.iter().map(|at| Seat::new(&test.targets[*at], sections[*at])).collect();
-        if seats.len() < sections.len() {
-            // A target that is listed twice runs once and counts twice, as in ConTest (specs/contest.md 4).
-            for (at, place) in
-                test.runs_as.iter().enumerate().filter(|(at, place)| test.unique[**place] != *at)
-            {
-                seats[*place].add_twin(sections[at]);
+        let mut sections = Vec::with_capacity(test.unique.len());
+        let mut seats: Vec<Seat<'t>> = Vec::with_capacity(test.unique.len());
+        for (at, target) in test.targets.iter().enumerate() {
+            let place = test.runs_as[at];
+            if test.unique[place] == at {
+                sections.push(self.acquired(id, target));
+                seats.push(Seat::new(target, sections[place]));
+            } else {
+                // A target that is listed twice runs once and counts twice, as in ConTest (specs/contest.md 4).
+                seats[place].add_twin(self.held(
+                    id,
+                    target,
+                    Some("listed again: it runs once and counts twice"),
+                ));
             }
+            self.recorder.room().await;
         }
         let scope = match self.stops.enter(Phase::Steps) {
             Ok(scope) => scope,
@@ -241,7 +243,7 @@ impl Job {
         let timeout = test.planned.extensions.timeout;
         let seats = Pipeline::new(self, &test.steps, seats, scope.clone(), timeout).run().await;
         let mut status = test.status();
-        status.total = sections.len() as u64;
+        status.total = test.targets.len() as u64;
         status.succeeded = test.runs_as.iter().filter(|place| seats[**place].has_passed()).count() as u64;
         let attempt = self.judge(status, &scope);
         Main { attempt, sections, seats }
@@ -257,6 +259,24 @@ impl Job {
             primary_ipv6: text(target.primary_ipv6),
         };
         self.recorder.record(TargetAcquired { id, test: SectionRef::own(test), target });
+        id
+    }
+
+    /// A section for a target that is held already.
+    fn held(&self, test: u64, target: &Target, description: Option<&str>) -> u64 {
+        let id = self.node();
+        self.recorder.record(SectionStarted {
+            id,
+            parent: SectionRef::own(test),
+            r#type: "Target".to_owned(),
+            name: target.id.clone(),
+            began: None,
+            description: description.map(str::to_owned),
+            source: None,
+            parameters: None,
+            extra: None,
+            peer_id: None,
+        });
         id
     }
 
@@ -278,20 +298,7 @@ impl Job {
         let id = self.start(test, run, attempt, true);
         let mut again = Vec::with_capacity(seats.len());
         for seat in seats {
-            // It is held already: only its section is new.
-            let section = self.node();
-            self.recorder.record(SectionStarted {
-                id: section,
-                parent: SectionRef::own(id),
-                r#type: "Target".to_owned(),
-                name: seat.target.id.clone(),
-                began: None,
-                description: None,
-                source: None,
-                parameters: None,
-                extra: None,
-                peer_id: None,
-            });
+            let section = self.held(id, seat.target, None);
             again.push(seat.again(section));
             self.recorder.room().await;
         }
@@ -328,7 +335,7 @@ impl Job {
 /// What became of the steps of an attempt.
 struct Main<'t> {
     attempt: Attempt,
-    /// The sections of all listed targets.
+    /// The sections of the targets that are held.
     sections: Vec<u64>,
     seats: Vec<Seat<'t>>,
 }

@@ -42,6 +42,9 @@ use job::Job;
 /// The time for which a job's lease is taken at its submission.
 const JOB_LEASE: Duration = Duration::from_secs(10);
 
+/// The pause before the store is asked again for that lease.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// A request and an extended descriptor that are longer than this together are kept as blobs.
 const LONGEST_REQUEST: usize = 4 << 20;
 
@@ -226,10 +229,24 @@ impl Engine {
         first.extend(then.iter().cloned());
         let job = NewJob { time: now, submitted, owner: Some(owner.clone()), then };
         let id = self.store.create_job(job).await?;
-        let leases = self.store.acquire(&[LeaseName::Job(id)], &owner, Some(id), JOB_LEASE).await?;
-        let epoch = leases.first().map_or(1, |lease| lease.epoch);
+        let epoch = self.epoch(id, &owner).await?;
         let (plan, requestor) = (request.plan, request.requestor);
         Ok((id, uid, JobHandle { id, uid, plan, requestor, owner, epoch, first }))
+    }
+
+    /// The epoch of a job's lease, which came with the job. The job is there already, so a store that is in trouble
+    /// gets some time.
+    async fn epoch(&self, id: JobId, owner: &Owner) -> Result<u64, StoreError> {
+        let end = tokio::time::Instant::now() + self.options.grace;
+        loop {
+            match self.store.acquire(&[LeaseName::Job(id)], owner, Some(id), JOB_LEASE).await {
+                Ok(leases) => return Ok(leases.first().map_or(1, |lease| lease.epoch)),
+                Err(e) if e.is_transient() && tokio::time::Instant::now() < end => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     /// What is too long for an event becomes a blob.

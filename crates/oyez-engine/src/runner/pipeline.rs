@@ -27,6 +27,8 @@ use crate::template::{StepVariables, Subject, VariableMap};
 
 /// After so many targets others on this thread get their turn.
 const TURN: u32 = 64;
+/// So many sleepers wake together; the next of them after these have gone on.
+const WAKE: u32 = 256;
 
 /// A target on its way through the steps.
 pub(super) struct Seat<'t> {
@@ -37,13 +39,23 @@ pub(super) struct Seat<'t> {
     step: usize,
     /// The section of its visit to the step.
     visit: u64,
+    is_inside: bool,
     variables: Option<Arc<VariableMap>>,
     has_passed: bool,
 }
 
 impl<'t> Seat<'t> {
     pub(super) fn new(target: &'t Target, section: u64) -> Self {
-        Seat { target, section, twins: Vec::new(), step: 0, visit: 0, variables: None, has_passed: false }
+        Seat {
+            target,
+            section,
+            twins: Vec::new(),
+            step: 0,
+            visit: 0,
+            is_inside: false,
+            variables: None,
+            has_passed: false,
+        }
     }
 
     /// The same target is listed again.
@@ -148,7 +160,7 @@ impl<'j, 't> Pipeline<'j, 't> {
                 break;
             }
             match self.next().await {
-                Event::Stopped(why) => self.stop(&why),
+                Event::Stopped(why) => self.stop(why),
                 Event::Ended(ended) => self.process_ended(ended),
                 Event::Slot(slot) => self.start_process(slot),
                 Event::Time => self.wake(),
@@ -185,8 +197,7 @@ impl<'j, 't> Pipeline<'j, 't> {
     fn go_on(&mut self, at: usize) {
         while let Some(step) = self.steps.get(self.seats[at].step) {
             if self.stopped.is_some() || self.scope.is_stopped() {
-                let why = self.scope.reason().unwrap_or(Stop::Cancelled);
-                return self.finish(at, why.outcome(), Some(why.text()));
+                return self.cut(at);
             }
             let done = match &step.work {
                 Work::Cmd(_) if self.seats[at].step == 0 => return self.fresh.push_back(at),
@@ -220,7 +231,7 @@ impl<'j, 't> Pipeline<'j, 't> {
     fn enter(&mut self, at: usize, step: &Step) {
         let visit = self.job.node();
         let seat = &mut self.seats[at];
-        seat.visit = visit;
+        (seat.visit, seat.is_inside) = (visit, true);
         self.job.recorder.record(TargetIn {
             id: visit,
             target: SectionRef::own(seat.section),
@@ -235,6 +246,7 @@ impl<'j, 't> Pipeline<'j, 't> {
 
     fn leave(&mut self, at: usize) {
         self.job.recorder.record(TargetOut { id: self.visit(at) });
+        self.seats[at].is_inside = false;
         self.seats[at].step += 1;
     }
 
@@ -242,7 +254,18 @@ impl<'j, 't> Pipeline<'j, 't> {
     fn fail(&mut self, at: usize, error: String, outcome: Option<Outcome>) {
         let id = self.visit(at);
         self.job.recorder.record(TargetErr { id, error: error.clone(), outcome });
+        self.seats[at].is_inside = false;
         self.finish(at, outcome.unwrap_or(Outcome::Failed), Some(error));
+    }
+
+    /// A target's way is cut short, within a step or between two.
+    fn cut(&mut self, at: usize) {
+        let why = self.scope.reason().unwrap_or(Stop::Cancelled);
+        if self.seats[at].is_inside {
+            self.fail(at, why.text(), Some(why.outcome()));
+        } else {
+            self.finish(at, why.outcome(), Some(why.text()));
+        }
     }
 
     /// A target's way is over.
@@ -302,7 +325,10 @@ impl<'j, 't> Pipeline<'j, 't> {
             self.deadline = None;
             self.scope.stop(Stop::TimedOut(timeout));
         }
-        while self.sleeping.peek().is_some_and(|Reverse((wake, ..))| *wake <= now) {
+        for _ in 0..WAKE {
+            if self.sleeping.peek().is_none_or(|Reverse((wake, ..))| *wake > now) {
+                return;
+            }
             let Some(Reverse((_, at, timed_out))) = self.sleeping.pop() else { return };
             let timeout = self.steps.get(self.seats[at].step).and_then(|step| step.timeout);
             match timeout.filter(|_| timed_out) {
@@ -316,18 +342,12 @@ impl<'j, 't> Pipeline<'j, 't> {
     }
 
     /// Nothing new begins, and who sleeps or waits ends now; processes hear of it by themselves.
-    fn stop(&mut self, why: &Stop) {
-        self.stopped = Some(why.clone());
+    fn stop(&mut self, why: Stop) {
+        self.stopped = Some(why);
         self.slot = None;
-        let (text, outcome) = (why.text(), why.outcome());
-        let waiting: Vec<_> = self.begun.drain(..).chain(self.fresh.drain(..)).collect();
-        for at in waiting {
-            self.finish(at, outcome, Some(text.clone()));
-        }
-        let sleepers: Vec<_> = self.sleeping.drain().map(|Reverse((_, at, _))| at).collect();
-        for at in sleepers {
-            self.fail(at, text.clone(), Some(outcome));
-        }
+        // They are cut when their turn comes, which leaves the recorder time for so many.
+        self.ready.extend(self.begun.drain(..).chain(self.fresh.drain(..)));
+        self.ready.extend(self.sleeping.drain().map(|Reverse((_, at, _))| at));
     }
 
     /// There is a slot: the next target in line gets its process.
@@ -388,10 +408,7 @@ impl<'j, 't> Pipeline<'j, 't> {
                 let timeout = step.and_then(|step| step.timeout).unwrap_or_default();
                 self.fail(at, Stop::TimedOut(timeout).text(), None);
             }
-            Cause::Stopped => {
-                let why = self.scope.reason().unwrap_or(Stop::Cancelled);
-                self.fail(at, why.text(), Some(why.outcome()));
-            }
+            Cause::Stopped => self.cut(at),
         }
     }
 }

@@ -38,3 +38,24 @@ async fn twenty_thousand_targets_that_all_are_cancelled_end_in_order() {
     let (ran, ()) = tokio::join!(lab.run_watched(&job, control.clone(), watcher.clone()), cancel);
     assert_eq!((ran.end.state, ran.errors().len()), (JobState::Cancelled, 20_000));
 }
+
+#[tokio::test]
+async fn a_descriptor_that_is_too_long_for_an_event_is_kept_as_blobs() {
+    let lab = Lab::new();
+    let ids: Vec<String> = (0..100_000).map(|i| format!("a-target-with-a-rather-long-name-{i:08}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut long = test("A", &ids, vec![echo("e", "x")]);
+    long["Disabled"] = json!(true);
+    let job = job(vec![long, test("B", &["T1"], vec![echo("e", "x")])]);
+    let ran = lab.run(&job).await;
+    assert_eq!((ran.end.state, ran.count("target_out")), (JobState::Completed, 1));
+    let mut blobs = Vec::new();
+    for event in &ran.events {
+        if let oyez_model::EventBody::Artifact(e) = &event.body {
+            blobs.push((e.name.clone(), lab.store.get_blob(e.blob).await.unwrap()));
+        }
+    }
+    assert_eq!((blobs[0].0.as_str(), blobs[1].0.as_str()), ("request", "extended-descriptor.json"));
+    assert!(blobs[0].1 == job.to_string().as_bytes());
+    assert!(serde_json::from_slice::<serde_json::Value>(&blobs[1].1).is_ok());
+}

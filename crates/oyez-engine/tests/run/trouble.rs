@@ -32,6 +32,10 @@ enum Fault {
     Now,
     /// All fail once so many have worked.
     After(u64),
+    /// Targets cannot be given back.
+    Release,
+    /// Targets cannot be taken, for no fault of theirs.
+    Acquire,
     /// Slow, and looks at this path when a process is about to be begun.
     Looks(PathBuf, AtomicU64),
 }
@@ -103,6 +107,9 @@ impl Store for Faulty {
         job: Option<JobId>,
         ttl: Duration,
     ) -> Result<Vec<Lease>, StoreError> {
+        if matches!((&self.fault, names.first()), (Fault::Acquire, Some(LeaseName::Target(_)))) {
+            return Err(self.full());
+        }
         self.inner.acquire(names, owner, job, ttl).await
     }
     async fn renew(
@@ -114,6 +121,9 @@ impl Store for Faulty {
         self.inner.renew(names, owner, ttl).await
     }
     async fn release(&self, names: &[LeaseName], owner: &Owner) -> Result<(), StoreError> {
+        if matches!((&self.fault, names.first()), (Fault::Release, Some(LeaseName::Target(_)))) {
+            return Err(self.full());
+        }
         self.inner.release(names, owner).await
     }
     async fn get_blob(&self, hash: BlobHash) -> Result<Bytes, StoreError> {
@@ -183,4 +193,34 @@ async fn a_process_begins_only_after_its_start_is_kept() {
     assert!(path.exists());
     let Fault::Looks(_, seen) = &store.fault else { unreachable!() };
     assert_eq!(seen.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn targets_that_cannot_be_given_back_fail_the_job() {
+    let lab = Faulty::lab(Fault::Release, EngineOptions::default());
+    let mut job = job(vec![test("A", &["T1"], vec![step("sleep", "z", json!({"duration": ["10ms"]}))])]);
+    job["TargetManagerReleaseTimeout"] = json!("60ms");
+    let ran = lab.run(&job).await;
+    let error = "target manager release timed out after 60ms";
+    assert_eq!((ran.end.state, ran.end.error.as_deref()), (JobState::Failed, Some(error)));
+    job["TestDescriptors"][0]["TestFetcherFetchParameters"]["Steps"][0]["parameters"]["duration"] =
+        json!(["1h"]);
+    let (control, watcher) = (Control::new(), Arc::new(Watcher::default()));
+    let cancel = async {
+        watcher.until("target_in", 1).await;
+        control.cancel("enough");
+    };
+    let (ran, ()) = tokio::join!(lab.run_watched(&job, control.clone(), watcher.clone()), cancel);
+    assert_eq!((ran.end.state, ran.end.error.as_deref()), (JobState::CancellationFailed, Some(error)));
+}
+
+#[tokio::test]
+async fn targets_of_which_nothing_can_be_found_out_fail_the_job() {
+    let lab = Faulty::lab(Fault::Acquire, EngineOptions::default());
+    let mut job = job(vec![test("A", &["T1"], vec![echo("e", "x")])]);
+    job["TargetManagerAcquireTimeout"] = json!("60ms");
+    let ran = lab.run(&job).await;
+    let error = "target manager acquire timed out after 60ms";
+    assert_eq!((ran.end.state, ran.end.error.as_deref()), (JobState::Failed, Some(error)));
+    assert_eq!((ran.count("target_acquire_err"), ran.count("report")), (0, 0));
 }
