@@ -203,8 +203,10 @@ async fn targets_that_cannot_be_given_back_fail_the_job() {
     let ran = lab.run(&job).await;
     let error = "target manager release timed out after 60ms";
     assert_eq!((ran.end.state, ran.end.error.as_deref()), (JobState::Failed, Some(error)));
-    job["TestDescriptors"][0]["TestFetcherFetchParameters"]["Steps"][0]["parameters"]["duration"] =
-        json!(["1h"]);
+    let test = &mut job["TestDescriptors"][0];
+    test["TestFetcherFetchParameters"]["Steps"][0]["parameters"]["duration"] = json!(["1h"]);
+    // The first one still is the other job's.
+    test["TargetManagerAcquireParameters"]["Targets"][0]["ID"] = json!("T2");
     let (control, watcher) = (Control::new(), Arc::new(Watcher::default()));
     let cancel = async {
         watcher.until("target_in", 1).await;
