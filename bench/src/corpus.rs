@@ -47,6 +47,7 @@ pub fn run_and_test() -> Vec<NewEvent> {
         suite: None,
         variant: None,
         began: None,
+        ..Default::default()
     };
     vec![NewEvent::new(now, run), NewEvent::new(now, test)]
 }
@@ -65,6 +66,7 @@ pub fn started(id: u64, parent: SectionRef, kind: &str, name: String) -> EventBo
         parameters: None,
         extra: None,
         peer_id: None,
+        ..Default::default()
     }
     .into()
 }
@@ -79,6 +81,7 @@ pub fn stopped(id: u64, outcome: Outcome) -> EventBody {
         data: None,
         rollup: None,
         ended: None,
+        ..Default::default()
     }
     .into()
 }
@@ -93,6 +96,7 @@ pub fn rolled(id: u64) -> EventBody {
         data: None,
         rollup: None,
         ended: None,
+        ..Default::default()
     }
     .into()
 }

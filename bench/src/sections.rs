@@ -90,6 +90,7 @@ fn events() -> Vec<NewEvent> {
                 suite: None,
                 variant: None,
                 began: None,
+                ..Default::default()
             }
             .into(),
         );
@@ -113,6 +114,7 @@ fn events() -> Vec<NewEvent> {
                 reason: None,
                 retried: None,
                 ended: None,
+                ..Default::default()
             }
             .into(),
         );

@@ -60,6 +60,7 @@ fn job() -> Vec<Event> {
         suite: None,
         variant: None,
         began: None,
+        ..Default::default()
     };
     let section = SectionStarted {
         id: 7,
@@ -72,6 +73,7 @@ fn job() -> Vec<Event> {
         parameters: Some(all_values()),
         extra: None,
         peer_id: None,
+        ..Default::default()
     };
     let stopped = SectionStopped {
         id: own(7),
@@ -80,6 +82,7 @@ fn job() -> Vec<Event> {
         data: None,
         rollup: None,
         ended: None,
+        ..Default::default()
     };
     let text = LogText { id: own(4), stream: Stream::Stdout, text: b"hello\n".to_vec().into(), level: None };
     let report = Report {
@@ -110,7 +113,7 @@ fn job() -> Vec<Event> {
         SectionDetail { id: own(7), detail: all_values() }.into(),
         stopped.into(),
         SourceCut { id: own(2), reason: "cut".to_owned() }.into(),
-        TestStopped { id: own(2), outcome: None, reason: None, retried: None, ended: None }.into(),
+        TestStopped { id: own(2), outcome: None, reason: None, retried: None, ended: None, ..Default::default() }.into(),
         RunStopped { id: own(1), outcome: None }.into(),
         report.into(),
         ProducerLeft {}.into(),
@@ -195,6 +198,8 @@ fn all_values() -> Value {
                 name: "C".to_owned(),
                 args: vec![Value::Int(1)],
                 state: Some(text("s")),
+                items: vec![Value::Int(2)],
+                ..Default::default()
             })),
         ),
     ])

@@ -169,8 +169,8 @@ impl fmt::Display for SectionId {
     }
 }
 
-/// A [`SectionId`] as an event says it: without a producer it is the event's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A [`SectionId`] as an event says it: without a producer it is the event's own. By default, the job itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SectionRef {
     /// Whose node; `None`: of the producer of this event.
     pub producer: Option<ProducerId>,

@@ -58,6 +58,8 @@ impl Flags {
     pub const CLEANUP: Flags = Flags(32);
     /// Does not count for its parent.
     pub const NO_ROLLUP: Flags = Flags(64);
+    /// Stands beside the test's own sections and is no case of it: a plugin's.
+    pub const ASIDE: Flags = Flags(128);
 
     /// Whether all of `other` are set.
     #[must_use]

@@ -77,6 +77,7 @@ impl MadeUp {
                     data: None,
                     rollup: None,
                     ended: None,
+                    ..Default::default()
                 }
                 .into());
             }
@@ -86,6 +87,7 @@ impl MadeUp {
                 reason: None,
                 retried: None,
                 ended: None,
+                ..Default::default()
             }
             .into());
         }
@@ -185,6 +187,7 @@ fn test_started(id: u64, index: u64) -> TestStarted {
         suite: Some(vec!["package".to_owned(), "module".to_owned()]),
         variant: None,
         began: None,
+        ..Default::default()
     }
 }
 
@@ -200,6 +203,7 @@ fn section_started(id: u64, parent: u64, case: u64) -> SectionStarted {
         parameters: None,
         extra: None,
         peer_id: None,
+        ..Default::default()
     }
 }
 

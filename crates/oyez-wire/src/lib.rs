@@ -15,5 +15,7 @@
 //! | module | reads |
 //! |---|---|
 //! | [`formats::junit`] | JUnit XML in all its dialects |
+//! | [`pyats`] | the report server of pyATS: its socket, its calls, its tree of results |
 
 pub mod formats;
+pub mod pyats;

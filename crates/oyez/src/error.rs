@@ -37,6 +37,9 @@ pub enum CommandError {
     /// The engine gave up.
     #[error(transparent)]
     Engine(#[from] oyez_engine::EngineError),
+    /// The report server cannot serve.
+    #[error(transparent)]
+    Server(oyez_server::pyats::ServeError),
     /// A report cannot be made.
     #[error(transparent)]
     Report(#[from] oyez_report::ReportError),

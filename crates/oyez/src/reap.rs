@@ -60,6 +60,14 @@ pub fn this_process() -> Owner {
     Owner { host: host(), pid, started: started(pid).unwrap_or(0), token: SystemClock.random() }
 }
 
+/// A process of this host as the owner of a lease; the same one whoever asks, so that a server that was started again
+/// for it has its rights.
+#[must_use]
+pub fn process(pid: u32) -> Owner {
+    let started = started(pid).unwrap_or(0);
+    Owner { host: host(), pid, started, token: started.rotate_left(32) ^ u64::from(pid) }
+}
+
 /// The name of this host.
 #[must_use]
 pub fn host() -> String {

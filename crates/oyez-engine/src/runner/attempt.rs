@@ -130,6 +130,7 @@ impl Job {
             reason: done.reason,
             retried: again.then_some(true),
             ended: None,
+            ..Default::default()
         };
         let has_cleanup = !test.cleanup.is_empty() && !seats.is_empty();
         if has_cleanup {
@@ -176,6 +177,7 @@ impl Job {
             suite: None,
             variant: None,
             began: None,
+            ..Default::default()
         });
         id
     }
@@ -276,6 +278,7 @@ impl Job {
             parameters: None,
             extra: None,
             peer_id: None,
+            ..Default::default()
         });
         id
     }
@@ -308,7 +311,7 @@ impl Job {
         status.succeeded = seats.iter().filter(|seat| seat.has_passed()).count() as u64;
         let Attempt { outcome, reason, .. } = self.judge(status, &scope);
         let id = SectionRef::own(id);
-        self.recorder.record(TestStopped { id, outcome: Some(outcome), reason, retried: None, ended: None });
+        self.recorder.record(TestStopped { id, outcome: Some(outcome), reason, retried: None, ended: None, ..Default::default() });
     }
 
     /// How an attempt ended whose targets have been through its steps, as far as they came.

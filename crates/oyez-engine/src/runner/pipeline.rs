@@ -281,6 +281,7 @@ impl<'j, 't> Pipeline<'j, 't> {
                 data: None,
                 rollup: None,
                 ended: None,
+                ..Default::default()
             });
         }
     }

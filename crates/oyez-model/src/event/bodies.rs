@@ -239,6 +239,7 @@ body! {
 }
 body! {
     /// An attempt of a test began.
+    #[derive(Default)]
     TestStarted {
         /// The node's number.
         0 id: u64,
@@ -260,10 +261,15 @@ body! {
         8 variant: Option<BTreeMap<String, String>>,
         /// When it began, if not at the event's time.
         9 began: Option<i64>,
+        /// The id that its producer's peers know it by.
+        10 peer_id: Option<String>,
+        /// What the peer says of it beyond these fields: a map.
+        11 peer: Option<Value>,
     }
 }
 body! {
     /// An attempt of a test ended.
+    #[derive(Default)]
     TestStopped {
         /// The test.
         0 id: SectionRef,
@@ -275,6 +281,8 @@ body! {
         3 retried: Option<bool>,
         /// When it ended, if not at the event's time.
         4 ended: Option<i64>,
+        /// What the peer says of its end beyond these fields: a map.
+        5 peer: Option<Value>,
     }
 }
 body! {
@@ -307,17 +315,60 @@ body! {
     }
 }
 body! {
-    /// A section became the current one of its producer.
+    /// A section became the current one of its producer, or of one of its clients.
+    #[derive(Default)]
     ContextOpened {
         /// The section.
         0 id: SectionRef,
+        /// The client, as the producer numbers them.
+        1 client: Option<u64>,
+        /// When, if not at the event's time.
+        2 at: Option<i64>,
     }
 }
 body! {
     /// A section is no longer the current one.
+    #[derive(Default)]
     ContextClosed {
         /// The section.
         0 id: SectionRef,
+        /// What is known of it at that moment beyond its outcome: a map.
+        1 peer: Option<Value>,
+        /// When, if not at the event's time.
+        2 at: Option<i64>,
+    }
+}
+body! {
+    /// A process connected to a producer that gathers for several: a report server's client.
+    ClientJoined {
+        /// The producer's number for it.
+        0 client: u64,
+        /// Its process.
+        1 pid: String,
+        /// Its parent process.
+        2 ppid: Option<String>,
+        /// What it shows when it comes back after the connection broke.
+        3 token: Option<String>,
+    }
+}
+body! {
+    /// Such a process went away.
+    ClientLeft {
+        /// The producer's number for it.
+        0 client: u64,
+        /// How many sections it left open: it broke off in the middle of its work.
+        1 open: u64,
+    }
+}
+body! {
+    /// A client's numbered call was answered: when it is sent again, the answer is the same and nothing is done twice.
+    CallAnswered {
+        /// The producer's number for the client.
+        0 client: u64,
+        /// The client's number for the call.
+        1 number: u64,
+        /// The error that was answered, when it was one.
+        2 error: Option<Value>,
     }
 }
 body! {
@@ -335,6 +386,7 @@ body! {
 }
 body! {
     /// A section began.
+    #[derive(Default)]
     SectionStarted {
         /// The node's number.
         0 id: u64,
@@ -356,10 +408,19 @@ body! {
         8 extra: Option<Value>,
         /// The id that its producer's peers know it by.
         9 peer_id: Option<String>,
+        /// What the peer says of it beyond these fields: a map.
+        10 peer: Option<Value>,
+        /// The client of the producer whose current section it is now.
+        11 client: Option<u64>,
+        /// Where its log begins.
+        12 span: Option<LogSpan>,
+        /// Stands beside the test's own sections, and is no case of it: a plugin's.
+        13 aside: Option<bool>,
     }
 }
 body! {
     /// Something of a section changed.
+    #[derive(Default)]
     SectionUpdated {
         /// The section.
         0 id: SectionRef,
@@ -369,6 +430,10 @@ body! {
         2 description: Option<String>,
         /// Extras, merged into what it has.
         3 extra: Option<Value>,
+        /// Its parameters.
+        4 parameters: Option<Value>,
+        /// What the peer says of it beyond these fields: a map.
+        5 peer: Option<Value>,
     }
 }
 body! {
@@ -382,6 +447,7 @@ body! {
 }
 body! {
     /// A section ended.
+    #[derive(Default)]
     SectionStopped {
         /// The section.
         0 id: SectionRef,
@@ -395,6 +461,10 @@ body! {
         4 rollup: Option<bool>,
         /// When it ended, if not at the event's time.
         5 ended: Option<i64>,
+        /// What the peer says of its end beyond these fields: a map.
+        6 peer: Option<Value>,
+        /// Where its log stands.
+        7 span: Option<LogSpan>,
     }
 }
 body! {

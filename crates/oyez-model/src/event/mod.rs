@@ -149,10 +149,16 @@ kinds! {
     21 "producer_left" ProducerLeft,
     /// A producer went away without a word.
     22 "producer_broke" ProducerBroke,
+    /// A process connected to a producer that gathers for several.
+    23 "client_joined" ClientJoined,
+    /// Such a process went away.
+    24 "client_left" ClientLeft,
     /// A section became the current one of its producer.
     25 "context_opened" ContextOpened,
     /// A section is no longer the current one.
     26 "context_closed" ContextClosed,
+    /// A client's numbered call was answered.
+    27 "call_answered" CallAnswered,
     /// A section will come.
     30 "section_announced" SectionAnnounced,
     /// A section began.

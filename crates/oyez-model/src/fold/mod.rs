@@ -397,7 +397,18 @@ impl Step<'_> {
             }
             EventBody::ProducerLeft(_) => self.left(),
             EventBody::ProducerBroke(b) => self.broke(b.producer.unwrap_or(self.producer), &b.reason),
-            EventBody::ContextOpened(_) | EventBody::ContextClosed(_) | EventBody::TargetLock(_) => {}
+            EventBody::ContextOpened(_)
+            | EventBody::ContextClosed(_)
+            | EventBody::ClientJoined(_)
+            | EventBody::CallAnswered(_)
+            | EventBody::TargetLock(_) => {}
+            EventBody::ClientLeft(b) => {
+                if b.open > 0 && !self.again {
+                    self.live.tally.broke += 1;
+                    let why = format!("client {} went away with open sections: {}", b.client, b.open);
+                    note(&mut self.live.tally.broke_why, why);
+                }
+            }
             EventBody::SectionAnnounced(b) => self.start(b.id, at(b.parent), NodeKind::Section, |row| {
                 row.r#type.clone_from(&b.r#type);
                 row.name.clone_from(&b.name);
@@ -408,12 +419,14 @@ impl Step<'_> {
                     row.r#type.clone_from(&b.r#type);
                     row.name.clone_from(&b.name);
                     row.started = Some(b.began.map_or(time, Time));
+                    row.flags.set(crate::row::Flags::ASIDE, b.aside == Some(true));
                 });
                 // What a row has no column for is read from the event.
                 let more = b.description.is_some()
                     || b.source.is_some()
                     || b.parameters.is_some()
-                    || b.extra.is_some();
+                    || b.extra.is_some()
+                    || b.span.is_some();
                 if more && b.id != 0 {
                     self.hang(SectionId::new(event.producer, b.id), event, false);
                 }
@@ -422,7 +435,14 @@ impl Step<'_> {
                 if let Some(name) = &b.name {
                     self.rename(at(b.id), name);
                 }
-                self.hang(at(b.id), event, false);
+                let only_for_peers = b.name.is_none()
+                    && b.description.is_none()
+                    && b.extra.is_none()
+                    && b.parameters.is_none()
+                    && b.peer.is_some();
+                if !only_for_peers {
+                    self.hang(at(b.id), event, false);
+                }
             }
             EventBody::SectionStopped(b) => {
                 let ended = b.ended.map_or(time, Time);

@@ -114,6 +114,10 @@ impl Step<'_> {
             if let Some(node) = self.live.nodes.get_mut(&id) {
                 name.clone_into(&mut node.row.name);
             }
+            if id == SectionId::ROOT {
+                name.clone_into(&mut self.live.job.name);
+                self.out.job = true;
+            }
             self.live.set_key(id);
             self.live.leave_if_done(id, self.out);
         }
@@ -368,7 +372,10 @@ impl Live {
         before: Option<Option<Outcome>>,
         now: Option<Option<Outcome>>,
     ) {
-        let is_child = |n: &OpenNode| n.row.kind == NodeKind::Section && !n.row.flags.has(Flags::REMOVED);
+        let is_child = |n: &OpenNode| {
+            let flags = n.row.flags;
+            n.row.kind == NodeKind::Section && !flags.has(Flags::REMOVED) && !flags.has(Flags::ASIDE)
+        };
         if before == now || !self.nodes.get(&id).is_some_and(is_child) {
             return;
         }

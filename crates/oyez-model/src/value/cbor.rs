@@ -7,12 +7,15 @@
 //! | 40101 | set: array |
 //! | 40102 | text with lone surrogates: bytes (WTF-8) |
 //! | 40103 | date and time: array of text (civil, ISO 8601), offset in seconds or null, zone name or null |
-//! | 40104 | opaque object: array of module, name, array of arguments, and the state when there is one |
+//! | 40104 | opaque object: array of module, name, array of arguments, state, form (a number), map of named arguments, array of items, map of entries, array of members |
+//!
+//! The array of an opaque object ends after the last part that says something; a state that is not there is `undefined`
+//! when others follow it. A reader takes parts beyond those it knows for parts of a newer version, and skips them.
 
 use minicbor::data::{Tag, Type};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
-use super::{BigInt, DateTime, Opaque, Value};
+use super::{BigInt, DateTime, Opaque, OpaqueForm, Value};
 
 /// Values nested deeper than this are refused, and never written: a reader must not run out of stack. What is deeper
 /// in a value of a producer is left out, with a word in its place.
@@ -65,22 +68,8 @@ fn encode_value<W: encode::Write>(
         Value::List(items) => encode_items(items, e, depth),
         Value::Tuple(items) => encode_items(items, e.tag(Tag::new(TUPLE))?, depth),
         Value::Set(items) => encode_items(items, e.tag(Tag::new(SET))?, depth),
-        Value::Map(pairs) => {
-            e.map(pairs.len() as u64)?;
-            for (k, v) in pairs {
-                encode_value(k, e, depth)?;
-                encode_value(v, e, depth)?;
-            }
-            Ok(())
-        }
-        Value::Opaque(o) => {
-            e.tag(Tag::new(OPAQUE))?
-                .array(if o.state.is_some() { 4 } else { 3 })?
-                .str(&o.module)?
-                .str(&o.name)?;
-            encode_items(&o.args, e, depth)?;
-            o.state.as_ref().map_or(Ok(()), |state| encode_value(state, e, depth))
-        }
+        Value::Map(pairs) => encode_pairs(pairs, e, depth),
+        Value::Opaque(o) => encode_opaque(o, e, depth),
     }
 }
 
@@ -88,7 +77,7 @@ fn has_parts(value: &Value) -> bool {
     match value {
         Value::List(items) | Value::Tuple(items) | Value::Set(items) => !items.is_empty(),
         Value::Map(pairs) => !pairs.is_empty(),
-        Value::Opaque(o) => !o.args.is_empty() || o.state.is_some(),
+        Value::Opaque(o) => o.parts().next().is_some(),
         _ => false,
     }
 }
@@ -100,6 +89,58 @@ fn encode_items<W: encode::Write>(
 ) -> Result<(), encode::Error<W::Error>> {
     e.array(items.len() as u64)?;
     items.iter().try_for_each(|item| encode_value(item, e, depth))
+}
+
+fn encode_pairs<W: encode::Write>(
+    pairs: &[(Value, Value)],
+    e: &mut Encoder<W>,
+    depth: usize,
+) -> Result<(), encode::Error<W::Error>> {
+    e.map(pairs.len() as u64)?;
+    for (k, v) in pairs {
+        encode_value(k, e, depth)?;
+        encode_value(v, e, depth)?;
+    }
+    Ok(())
+}
+
+fn encode_opaque<W: encode::Write>(
+    o: &Opaque,
+    e: &mut Encoder<W>,
+    depth: usize,
+) -> Result<(), encode::Error<W::Error>> {
+    let parts = match o {
+        _ if !o.members.is_empty() => 9,
+        _ if !o.entries.is_empty() => 8,
+        _ if !o.items.is_empty() => 7,
+        _ if !o.kwargs.is_empty() => 6,
+        _ if o.form != OpaqueForm::Call => 5,
+        _ if o.state.is_some() => 4,
+        _ => 3,
+    };
+    e.tag(Tag::new(OPAQUE))?.array(parts)?.str(&o.module)?.str(&o.name)?;
+    encode_items(&o.args, e, depth)?;
+    match &o.state {
+        Some(state) => encode_value(state, e, depth)?,
+        None if parts > 4 => e.undefined()?.ok()?,
+        None => {}
+    }
+    if parts > 4 {
+        e.u8(o.form.number())?;
+    }
+    if parts > 5 {
+        encode_pairs(&o.kwargs, e, depth)?;
+    }
+    if parts > 6 {
+        encode_items(&o.items, e, depth)?;
+    }
+    if parts > 7 {
+        encode_pairs(&o.entries, e, depth)?;
+    }
+    if parts > 8 {
+        encode_items(&o.members, e, depth)?;
+    }
+    Ok(())
 }
 
 impl<'b, C> Decode<'b, C> for Value {
@@ -139,14 +180,7 @@ fn value(d: &mut Decoder<'_>, depth: usize) -> Result<Value, decode::Error> {
         Type::String => Value::Text(d.str()?.to_owned()),
         Type::Bytes => Value::Bytes(d.bytes()?.to_vec()),
         Type::Array => Value::List(items(d, depth)?),
-        Type::Map => {
-            let n = d.map()?.ok_or_else(|| bad("a map without a length"))?;
-            let mut pairs = Vec::with_capacity(bounded(n));
-            for _ in 0..n {
-                pairs.push((value(d, depth)?, value(d, depth)?));
-            }
-            Value::Map(pairs)
-        }
+        Type::Map => Value::Map(pairs(d, depth)?),
         Type::Tag => match d.tag()?.as_u64() {
             tag @ (2 | 3) => Value::Big(BigInt { negative: tag == 3, magnitude: d.bytes()?.to_vec() }),
             TUPLE => Value::Tuple(items(d, depth)?),
@@ -159,7 +193,7 @@ fn value(d: &mut Decoder<'_>, depth: usize) -> Result<Value, decode::Error> {
                 module: "cbor".to_owned(),
                 name: format!("tag {tag}"),
                 args: vec![value(d, depth)?],
-                state: None,
+                ..Opaque::default()
             })),
         },
         _ => return Err(bad("not a value")),
@@ -175,6 +209,15 @@ fn items(d: &mut Decoder<'_>, depth: usize) -> Result<Vec<Value>, decode::Error>
     Ok(out)
 }
 
+fn pairs(d: &mut Decoder<'_>, depth: usize) -> Result<Vec<(Value, Value)>, decode::Error> {
+    let n = d.map()?.ok_or_else(|| bad("a map without a length"))?;
+    let mut out = Vec::with_capacity(bounded(n));
+    for _ in 0..n {
+        out.push((value(d, depth)?, value(d, depth)?));
+    }
+    Ok(out)
+}
+
 fn datetime(d: &mut Decoder<'_>) -> Result<Value, decode::Error> {
     if d.array()? != Some(3) {
         return Err(bad("a date and time has three parts"));
@@ -185,14 +228,39 @@ fn datetime(d: &mut Decoder<'_>) -> Result<Value, decode::Error> {
 }
 
 fn opaque(d: &mut Decoder<'_>, depth: usize) -> Result<Value, decode::Error> {
-    let n = d.array()?;
-    if !matches!(n, Some(3 | 4)) {
-        return Err(bad("an opaque object has three or four parts"));
+    let parts = d.array()?.unwrap_or(0);
+    if parts < 3 {
+        return Err(bad("an opaque object has three parts at least"));
     }
     let (module, name) = (d.str()?.to_owned(), d.str()?.to_owned());
-    let args = items(d, depth)?;
-    let state = if n == Some(4) { Some(value(d, depth)?) } else { None };
-    Ok(Value::Opaque(Box::new(Opaque { module, name, args, state })))
+    let mut o = Opaque { module, name, args: items(d, depth)?, ..Opaque::default() };
+    if parts > 3 {
+        if d.datatype()? == Type::Undefined {
+            d.skip()?;
+        } else {
+            o.state = Some(value(d, depth)?);
+        }
+    }
+    if parts > 4 {
+        // One of a newer version cannot be made again by us, and says so.
+        o.form = OpaqueForm::from_number(d.u8()?).unwrap_or(OpaqueForm::Placeholder);
+    }
+    if parts > 5 {
+        o.kwargs = pairs(d, depth)?;
+    }
+    if parts > 6 {
+        o.items = items(d, depth)?;
+    }
+    if parts > 7 {
+        o.entries = pairs(d, depth)?;
+    }
+    if parts > 8 {
+        o.members = items(d, depth)?;
+    }
+    for _ in 9..parts {
+        d.skip()?;
+    }
+    Ok(Value::Opaque(Box::new(o)))
 }
 
 fn big_from(n: i128) -> BigInt {
@@ -206,4 +274,40 @@ fn big_from(n: i128) -> BigInt {
 // A length from the wire is no reason to allocate: the vector grows with what really comes.
 fn bounded(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX).min(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An opaque object whose array has these parts after module, name and no arguments.
+    fn read(parts: &[&[u8]]) -> Opaque {
+        let count = 3 + parts.len() as u8;
+        let bytes = [b"\xd9\x9c\xa8", &[0x80 | count][..], b"\x61m\x61C\x80", &parts.concat()].concat();
+        match minicbor::decode(&bytes).unwrap() {
+            Value::Opaque(o) => *o,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_object_as_it_was_written_first_is_called() {
+        let o = || Opaque::call("m", "C", vec![]);
+        assert_eq!(read(&[]), o());
+        assert_eq!(read(&[b"\x07"]), Opaque { state: Some(Value::Int(7)), ..o() });
+        for old in [o(), Opaque { state: Some(Value::Null), ..o() }] {
+            let bytes = minicbor::to_vec(Value::Opaque(Box::new(old.clone()))).unwrap();
+            assert_eq!(bytes[3], 0x83 + u8::from(old.state.is_some()), "an older reader takes these");
+        }
+    }
+
+    #[test]
+    fn an_object_of_a_newer_version_is_read_as_far_as_it_is_known() {
+        let parts: [&[u8]; 8] =
+            [b"\xf7", b"\x02", b"\xa0", b"\x80", b"\xa0", b"\x81\x01", b"\x63new", b"\x81\x80"];
+        let expected =
+            Opaque { form: OpaqueForm::New, members: vec![Value::Int(1)], ..Opaque::call("m", "C", vec![]) };
+        assert_eq!(read(&parts), expected);
+        assert_eq!(read(&[b"\xf7", b"\x18\x63"]).form, OpaqueForm::Placeholder);
+    }
 }

@@ -5,10 +5,12 @@
 
 mod cbor;
 mod json;
+mod opaque;
 
 use std::cmp::Ordering;
 
 pub use cbor::MAX_DEPTH;
+pub use opaque::{Opaque, OpaqueForm};
 
 /// Any value a producer may hand over.
 #[derive(Clone, Debug)]
@@ -61,19 +63,6 @@ pub struct DateTime {
     pub offset: Option<i32>,
     /// The name of the zone, when it had one.
     pub zone: Option<String>,
-}
-
-/// An object whose class is not resolved.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Opaque {
-    /// The module of its class.
-    pub module: String,
-    /// The name of its class.
-    pub name: String,
-    /// The arguments that it is made with.
-    pub args: Vec<Value>,
-    /// The state that is set on it afterwards.
-    pub state: Option<Value>,
 }
 
 impl Value {

@@ -13,7 +13,8 @@ use crate::generate::{Folded, cases, chaos, event, said, submitted};
 fn add_cases(job: &Folded, test: &NodeRow, counts: &mut std::collections::BTreeMap<SectionId, Counts>) {
     let nodes = job.nodes();
     for child in job.children(test).iter().map(|id| &nodes[id]) {
-        if child.kind != NodeKind::Section || child.flags.has(Flags::REMOVED) || child.is_open() {
+        let uncounted = child.flags.has(Flags::REMOVED) || child.flags.has(Flags::ASIDE);
+        if child.kind != NodeKind::Section || uncounted || child.is_open() {
             continue;
         }
         let mut at = test.parent;

@@ -66,7 +66,9 @@ fn check_live(job: &Folded) {
 /// The counts of tests and sections are those of their children.
 fn check_counts(job: &Folded) {
     let nodes = job.nodes();
-    let is_section = |row: &&NodeRow| row.kind == NodeKind::Section && !row.flags.has(Flags::REMOVED);
+    let is_section = |row: &&NodeRow| {
+        row.kind == NodeKind::Section && !row.flags.has(Flags::REMOVED) && !row.flags.has(Flags::ASIDE)
+    };
     for row in nodes.values().filter(|row| matches!(row.kind, NodeKind::Test | NodeKind::Section)) {
         let mut counts = Counts::default();
         let children = job.children(row);

@@ -51,7 +51,7 @@ proptest! {
     fn a_value_that_may_be_absent_is_never_lost(value in value()) {
         let id = SectionRef::own(1);
         let data = Some(value);
-        let stop = SectionStopped { id, outcome: None, reason: None, data, rollup: None, ended: None };
+        let stop = SectionStopped { id, outcome: None, reason: None, data, rollup: None, ended: None, ..Default::default() };
         let mut bytes = Vec::new();
         encode_body(&EventBody::from(stop.clone()), &mut bytes);
         prop_assert_eq!(minicbor::decode::<SectionStopped>(&bytes).expect("reads back"), stop);
@@ -62,7 +62,15 @@ proptest! {
 fn nothing_said_and_null_said_are_two_things() {
     let id = SectionRef::own(1);
     for data in [None, Some(Value::Null)] {
-        let stop = SectionStopped { id, outcome: None, reason: None, data, rollup: None, ended: Some(1) };
+        let stop = SectionStopped {
+            id,
+            outcome: None,
+            reason: None,
+            data,
+            rollup: None,
+            ended: Some(1),
+            ..Default::default()
+        };
         let mut bytes = Vec::new();
         encode_body(&EventBody::from(stop.clone()), &mut bytes);
         assert_eq!(minicbor::decode::<SectionStopped>(&bytes).unwrap(), stop);

@@ -211,7 +211,7 @@ pub(crate) fn stream_word(stream: Stream) -> &'static str {
 
 /// What is special about a node, in words.
 pub(crate) fn flag_words(row: &NodeRow) -> Vec<&'static str> {
-    const WORDS: [(Flags, &str); 7] = [
+    const WORDS: [(Flags, &str); 8] = [
         (Flags::ANNOUNCED, "announced"),
         (Flags::NEVER_ENDED, "never_ended"),
         (Flags::ORPHAN, "orphan"),
@@ -219,6 +219,7 @@ pub(crate) fn flag_words(row: &NodeRow) -> Vec<&'static str> {
         (Flags::RETRIED, "retried"),
         (Flags::CLEANUP, "cleanup"),
         (Flags::NO_ROLLUP, "no_rollup"),
+        (Flags::ASIDE, "aside"),
     ];
     let mut words: Vec<&str> =
         WORDS.iter().filter(|(flag, _)| row.flags.has(*flag)).map(|(_, word)| *word).collect();

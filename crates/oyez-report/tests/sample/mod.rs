@@ -89,6 +89,7 @@ impl Job {
             suite: Some(vec!["boards".to_owned()]),
             variant: None,
             began: None,
+            ..Default::default()
         });
         id
     }
@@ -103,12 +104,12 @@ impl Job {
 
     pub fn end_test(&mut self, id: u64, retried: bool) {
         let retried = retried.then_some(true);
-        self.say(TestStopped { id: SectionRef::own(id), outcome: None, reason: None, retried, ended: None });
+        self.say(TestStopped { id: SectionRef::own(id), outcome: None, reason: None, retried, ended: None, ..Default::default() });
     }
 
     pub fn end_test_as(&mut self, id: u64, outcome: Outcome, reason: &str) {
         let (outcome, reason) = (Some(outcome), Some(reason.to_owned()));
-        self.say(TestStopped { id: SectionRef::own(id), outcome, reason, retried: None, ended: None });
+        self.say(TestStopped { id: SectionRef::own(id), outcome, reason, retried: None, ended: None, ..Default::default() });
     }
 
     pub fn section(&mut self, parent: u64, kind: &str, name: &str) -> u64 {
@@ -124,6 +125,7 @@ impl Job {
             parameters: None,
             extra: None,
             peer_id: None,
+            ..Default::default()
         });
         id
     }
@@ -138,6 +140,7 @@ impl Job {
             data: None,
             rollup: None,
             ended: None,
+            ..Default::default()
         });
     }
 

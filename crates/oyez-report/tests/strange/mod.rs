@@ -200,6 +200,7 @@ pub fn loose() -> Box<dyn JobReader> {
         suite: None,
         variant: None,
         began: None,
+        ..Default::default()
     });
     if let EventBody::TestStarted(b) = job.last() {
         b.planned = Some(3);

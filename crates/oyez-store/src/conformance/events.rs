@@ -110,6 +110,7 @@ pub fn test(id: u64, name: &str) -> NewEvent {
         suite: None,
         variant: None,
         began: None,
+        ..Default::default()
     };
     NewEvent::new(at(2), body)
 }
@@ -128,6 +129,7 @@ pub fn begin(id: u64, parent: u64, name: &str) -> NewEvent {
         parameters: None,
         extra: None,
         peer_id: None,
+        ..Default::default()
     };
     NewEvent::new(at(3), body)
 }
@@ -136,7 +138,7 @@ pub fn begin(id: u64, parent: u64, name: &str) -> NewEvent {
 #[must_use]
 pub fn end(id: u64, outcome: Option<Outcome>) -> NewEvent {
     let id = SectionRef::own(id);
-    let body = SectionStopped { id, outcome, reason: None, data: None, rollup: None, ended: None };
+    let body = SectionStopped { id, outcome, reason: None, data: None, rollup: None, ended: None, ..Default::default() };
     NewEvent::new(at(4), body)
 }
 

@@ -8,6 +8,7 @@ pub mod fsck;
 pub mod list;
 pub mod logs;
 pub mod plan;
+pub mod pyats;
 pub mod report;
 pub mod run;
 pub mod status;

@@ -69,6 +69,15 @@ macro_rules! body {
     };
 }
 
+/// A body with more fields than a tuple of strategies takes: the rest is filled in by another strategy.
+macro_rules! partial {
+    ($variant:ident { $($field:ident: $strategy:expr),* $(,)? } and { $($more:ident: $other:expr),* $(,)? }) => {
+        (($($strategy,)*), ($($other,)*))
+            .prop_map(|(($($field,)*), ($($more,)*))| EventBody::from($variant { $($field,)* $($more,)* }))
+            .boxed()
+    };
+}
+
 /// The course of a job.
 fn job() -> Vec<(u32, BoxedStrategy<EventBody>)> {
     let uid = any::<[u8; 16]>().prop_map(JobUid::from_bytes);
@@ -116,7 +125,7 @@ fn job() -> Vec<(u32, BoxedStrategy<EventBody>)> {
         (3, body!(RunStopped { id: at(), outcome: outcome() })),
         (
             8,
-            body!(TestStarted {
+            partial!(TestStarted {
                 id: node(),
                 parent: at(),
                 name: text(),
@@ -127,7 +136,7 @@ fn job() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 suite: option::of(words()),
                 variant: option::of(btree_map(text(), text(), 0..2)),
                 began: time(),
-            }),
+            } and { peer_id: option::of(text()), peer: option::of(value()) }),
         ),
         (
             8,
@@ -137,6 +146,7 @@ fn job() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 reason: option::of(reason()),
                 retried: option::of(any::<bool>()),
                 ended: time(),
+                peer: option::of(value()),
             }),
         ),
         (
@@ -164,12 +174,23 @@ fn job() -> Vec<(u32, BoxedStrategy<EventBody>)> {
 fn sections() -> Vec<(u32, BoxedStrategy<EventBody>)> {
     let source = (text(), option::of(any::<u64>())).prop_map(|(file, line)| SourceRef { file, line });
     vec![
-        (1, body!(ContextOpened { id: at() })),
-        (1, body!(ContextClosed { id: at() })),
+        (1, body!(ContextOpened { id: at(), client: option::of(any::<u64>()), at: time() })),
+        (1, body!(ContextClosed { id: at(), peer: option::of(value()), at: time() })),
+        (
+            1,
+            body!(ClientJoined {
+                client: any::<u64>(),
+                pid: text(),
+                ppid: option::of(text()),
+                token: option::of(text()),
+            }),
+        ),
+        (1, body!(ClientLeft { client: any::<u64>(), open: 0..3u64 })),
+        (1, body!(CallAnswered { client: any::<u64>(), number: any::<u64>(), error: option::of(value()) })),
         (5, body!(SectionAnnounced { id: node(), parent: at(), r#type: text(), name: text() })),
         (
             16,
-            body!(SectionStarted {
+            partial!(SectionStarted {
                 id: node(),
                 parent: at(),
                 r#type: text(),
@@ -180,6 +201,11 @@ fn sections() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 parameters: option::of(value()),
                 extra: option::of(value()),
                 peer_id: option::of(text()),
+            } and {
+                peer: option::of(value()),
+                client: option::of(any::<u64>()),
+                span: option::of(span()),
+                aside: option::of(any::<bool>()),
             }),
         ),
         (
@@ -189,6 +215,8 @@ fn sections() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 name: option::of(text()),
                 description: option::of(text()),
                 extra: option::of(value()),
+                parameters: option::of(value()),
+                peer: option::of(value()),
             }),
         ),
         (2, body!(SectionDetail { id: at(), detail: value() })),
@@ -201,6 +229,8 @@ fn sections() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 data: option::of(value()),
                 rollup: option::of(any::<bool>()),
                 ended: time(),
+                peer: option::of(value()),
+                span: option::of(span()),
             }),
         ),
         (3, body!(SectionRemoved { id: at() })),

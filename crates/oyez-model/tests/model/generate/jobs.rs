@@ -212,7 +212,14 @@ fn say(
         let name = Some(format!("{}!", spec.name));
         mine.push((
             key + 2,
-            SectionUpdated { id: from(spec.maker), name, description: None, extra: None }.into(),
+            SectionUpdated {
+                id: from(spec.maker),
+                name,
+                description: None,
+                extra: None,
+                ..Default::default()
+            }
+            .into(),
         ));
     }
     for (maker, what, later) in &spec.hangs {

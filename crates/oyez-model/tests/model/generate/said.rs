@@ -16,12 +16,13 @@ pub fn test(id: u64, parent: SectionRef) -> TestStarted {
         suite: None,
         variant: None,
         began: None,
+        ..Default::default()
     }
 }
 
 /// A test ends with what its sections made.
 pub fn test_stop(id: SectionRef) -> TestStopped {
-    TestStopped { id, outcome: None, reason: None, retried: None, ended: None }
+    TestStopped { id, outcome: None, reason: None, retried: None, ended: None, ..Default::default() }
 }
 
 /// A section begins.
@@ -37,6 +38,7 @@ pub fn section(id: u64, parent: SectionRef) -> SectionStarted {
         parameters: None,
         extra: None,
         peer_id: None,
+        ..Default::default()
     }
 }
 
@@ -47,7 +49,15 @@ pub fn announced(id: u64, parent: SectionRef) -> SectionAnnounced {
 
 /// A section ends.
 pub fn stop(id: SectionRef, outcome: impl Into<Option<Outcome>>) -> SectionStopped {
-    SectionStopped { id, outcome: outcome.into(), reason: None, data: None, rollup: None, ended: None }
+    SectionStopped {
+        id,
+        outcome: outcome.into(),
+        reason: None,
+        data: None,
+        rollup: None,
+        ended: None,
+        ..Default::default()
+    }
 }
 
 /// The job is in another state.

@@ -1,7 +1,7 @@
 //! Arbitrary values.
 
 use oyez_model::Value;
-use oyez_model::value::{BigInt, DateTime, Opaque};
+use oyez_model::value::{BigInt, DateTime, Opaque, OpaqueForm};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -47,12 +47,30 @@ fn leaf() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn opaque(inner: impl Strategy<Value = Value> + Clone + 'static) -> impl Strategy<Value = Value> {
+    let form = (0..6u8).prop_map(|n| OpaqueForm::from_number(n).unwrap());
+    let made = (text(), text(), form, vec(inner.clone(), 0..3), option::of(inner.clone()));
+    let pair = (inner.clone(), inner.clone());
+    let rarely = |n: usize| prop_oneof![3 => 0..1usize, 1 => 0..n];
+    let more = (rarely(3), rarely(3), rarely(3), rarely(3)).prop_flat_map(
+        move |(kwargs, items, entries, members)| {
+            (
+                vec(pair.clone(), kwargs),
+                vec(inner.clone(), items),
+                vec(pair.clone(), entries),
+                vec(inner.clone(), members),
+            )
+        },
+    );
+    (made, more).prop_map(|((module, name, form, args, state), (kwargs, items, entries, members))| {
+        Value::Opaque(Box::new(Opaque { module, name, args, state, form, kwargs, items, entries, members }))
+    })
+}
+
 /// Any value, nested a few deep.
 pub fn value() -> impl Strategy<Value = Value> {
     leaf().prop_recursive(4, 24, 5, |inner| {
-        let opaque = (text(), text(), vec(inner.clone(), 0..3), option::of(inner.clone())).prop_map(
-            |(module, name, args, state)| Value::Opaque(Box::new(Opaque { module, name, args, state })),
-        );
+        let opaque = opaque(inner.clone());
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::List),
             vec(inner.clone(), 0..5).prop_map(Value::Tuple),
@@ -69,18 +87,14 @@ pub fn nested(depth: usize, wrap: fn(Value) -> Value) -> Value {
 }
 
 /// Ways to nest.
-pub const WRAPS: [fn(Value) -> Value; 6] = [
+pub const WRAPS: [fn(Value) -> Value; 9] = [
     |v| Value::List(vec![v]),
     |v| Value::Tuple(vec![v]),
     |v| Value::Set(vec![v]),
     |v| Value::Map(vec![(v, Value::Null)]),
     |v| Value::Map(vec![(Value::from("k"), v)]),
-    |v| {
-        Value::Opaque(Box::new(Opaque {
-            module: String::new(),
-            name: String::new(),
-            args: vec![],
-            state: Some(v),
-        }))
-    },
+    |v| Value::Opaque(Box::new(Opaque { state: Some(v), ..Opaque::default() })),
+    |v| Value::Opaque(Box::new(Opaque { items: vec![v], ..Opaque::default() })),
+    |v| Value::Opaque(Box::new(Opaque { entries: vec![(Value::Null, v)], ..Opaque::default() })),
+    |v| Value::Opaque(Box::new(Opaque { kwargs: vec![(v, Value::Null)], ..Opaque::default() })),
 ];

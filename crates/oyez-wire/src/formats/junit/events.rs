@@ -136,6 +136,7 @@ impl Tests {
             suite: (!path.is_empty()).then_some(path),
             variant: None,
             began: Some(began.0),
+            ..Default::default()
         }
         .into());
         self.index += 1;
@@ -191,6 +192,7 @@ impl Tests {
             parameters: None,
             extra: (!extra.is_empty()).then_some(Value::Map(extra)),
             peer_id: None,
+            ..Default::default()
         }
         .into());
         for message in &case.messages {
@@ -214,6 +216,7 @@ impl Tests {
                 data: None,
                 rollup: None,
                 ended: Some(ended.0),
+                ..Default::default()
             }
             .into());
         }
@@ -245,11 +248,12 @@ impl Tests {
             parameters: None,
             extra: None,
             peer_id: None,
+            ..Default::default()
         }
         .into());
         write_message(at, message, out);
         let (outcome, reason) = (Some(outcome(status)), Some(reason(message)));
-        out(SectionStopped { id: at, outcome, reason, data: None, rollup: None, ended: None }.into());
+        out(SectionStopped { id: at, outcome, reason, data: None, rollup: None, ended: None, ..Default::default() }.into());
     }
 
     fn suite_end(&mut self, out: Sink<'_>) {
@@ -264,7 +268,7 @@ impl Tests {
         if let Some(test) = suite.test {
             let id = SectionRef::own(test);
             let ended = Some(suite.clock.0);
-            out(TestStopped { id, outcome: None, reason: None, retried: None, ended }.into());
+            out(TestStopped { id, outcome: None, reason: None, retried: None, ended, ..Default::default() }.into());
         }
     }
 }

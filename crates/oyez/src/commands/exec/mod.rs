@@ -142,6 +142,7 @@ async fn begin(args: &Args, guids: Vec<Guid>) -> Result<Recorder, CommandError> 
         suite: None,
         variant: None,
         began: None,
+        ..Default::default()
     };
     let then = vec![
         NewEvent::new(now, joined),
@@ -172,7 +173,14 @@ async fn end(
         results::read(&mut recorder, source, began, &mut nodes).await?;
     }
     let id = SectionRef::own(TEST);
-    recorder.push(TestStopped { id, outcome: Some(outcome), reason, retried: None, ended: None });
+    recorder.push(TestStopped {
+        id,
+        outcome: Some(outcome),
+        reason,
+        retried: None,
+        ended: None,
+        ..Default::default()
+    });
     recorder.push(RunStopped { id: SectionRef::own(RUN), outcome: None });
     recorder.push(ProducerLeft {});
     recorder.push(JobStateChanged { state: JobState::Completed, error: None });

@@ -1,0 +1,1 @@
+"""Tests of the Python clients. ``python3 -m unittest discover`` from ``clients/python``."""

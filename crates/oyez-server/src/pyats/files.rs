@@ -1,0 +1,69 @@
+//! The result files in the run's folder.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use oyez_wire::pyats::session::Files;
+use oyez_wire::pyats::tree::Tree;
+
+/// What `generate_report` writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Results {
+    /// `results.json`.
+    #[default]
+    Json,
+    /// `results.yaml`.
+    Yaml,
+}
+
+/// Files as they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnDisk;
+
+impl Files for OnDisk {
+    fn size(&self, path: &str) -> io::Result<u64> {
+        std::fs::metadata(path).map(|about| about.len())
+    }
+}
+
+pub(super) fn write_results(tree: &Tree, folder: &Path, results: Results) -> io::Result<()> {
+    match results {
+        Results::Json => whole(folder, "results.json", |to| stub(tree, to)),
+        Results::Yaml => whole(folder, "results.yaml", |to| stub(tree, to)),
+    }
+}
+
+pub(super) fn write_xml(tree: &Tree, folder: &Path) -> io::Result<()> {
+    whole(folder, "ResultsDetails.xml", |to| stub(tree, to))?;
+    whole(folder, "ResultsSummary.xml", |to| stub(tree, to))
+}
+
+/// Writes a file that appears whole or not at all.
+fn whole(folder: &Path, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let part = folder.join(format!(".{name}.part"));
+    let mut to = BufWriter::with_capacity(1 << 16, File::create(&part)?);
+    let written = write(&mut to).and_then(|()| to.flush());
+    match written {
+        Ok(()) => std::fs::rename(&part, folder.join(name)),
+        Err(e) => {
+            let _ = std::fs::remove_file(&part);
+            Err(e)
+        }
+    }
+}
+
+/// Whether a process still runs: neither ended nor waiting to be taken away, and not another one by this number.
+pub(super) fn is_alive(owner: &oyez_store::Owner) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", owner.pid)) else { return false };
+    // The second field is the program's name in parentheses, which may hold anything.
+    let Some((_, rest)) = stat.rsplit_once(')') else { return false };
+    let mut fields = rest.split_whitespace();
+    let state = fields.next();
+    let started = fields.nth(18).and_then(|field| field.parse::<u64>().ok());
+    !matches!(state, Some("Z" | "X")) && (owner.started == 0 || started == Some(owner.started))
+}
+
+fn stub(_: &Tree, _: &mut dyn Write) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Results, counters and health on their way up.
+
+use oyez_model::{Outcome, Value};
+
+use super::{Counter, Ix, Kind, Tree, Verdict};
+
+impl Tree {
+    /// Sets a node's result; suites and tasks above see it at once, sections only when it rolls up.
+    pub(super) fn set_result(&mut self, ix: Ix, result: Option<Verdict>) {
+        let before = self.outcome(ix);
+        let node = self.node_mut(ix);
+        match (&mut node.totals, node.kind) {
+            (Some(totals), Kind::Suite | Kind::Task) => totals.said = result,
+            _ => node.result = result,
+        }
+        self.changed(ix, before);
+    }
+
+    pub(super) fn outcome(&self, ix: Ix) -> Option<Outcome> {
+        let node = self.node(ix);
+        match (&node.totals, node.kind) {
+            (Some(_), Kind::Suite | Kind::Task) => node.verdict().map(|v| v.outcome),
+            _ => node.result.as_ref().map(|v| v.outcome),
+        }
+    }
+
+    /// A child's result is another one now: a suite's or task's is that of its children.
+    fn changed(&mut self, ix: Ix, before: Option<Outcome>) {
+        let now = self.outcome(ix);
+        let counts = !self.node(ix).removed && self.node(ix).rolled_up;
+        if before != now && counts {
+            self.recount(ix, before, now);
+        }
+    }
+
+    fn recount(&mut self, ix: Ix, before: Option<Outcome>, now: Option<Outcome>) {
+        let Some(parent) = self.node(ix).parent else { return };
+        if !matches!(self.node(parent).kind, Kind::Suite | Kind::Task) {
+            return;
+        }
+        let parents_before = self.outcome(parent);
+        if let Some(totals) = &mut self.node_mut(parent).totals {
+            if let Some(before) = before {
+                let n = &mut totals.results[before.index()];
+                *n = n.saturating_sub(1);
+            }
+            if let Some(now) = now {
+                totals.results[now.index()] += 1;
+            }
+        }
+        self.changed(parent, parents_before);
+    }
+
+    /// Takes a node's result out of what its parent counts.
+    pub(super) fn forget_result(&mut self, ix: Ix) {
+        let before = self.outcome(ix);
+        self.recount(ix, before, None);
+    }
+
+    /// What a section that stops does to its parent: the result and the health checks.
+    pub(super) fn roll_up(&mut self, ix: Ix, result: bool) {
+        let Some(parent) = self.node(ix).parent else { return };
+        if result
+            && matches!(self.node(parent).kind, Kind::Section | Kind::Plugin)
+            && let Some(outcome) = self.outcome(ix)
+        {
+            let rolled = match &self.node(parent).result {
+                Some(old) => old.outcome.rollup(outcome),
+                None => outcome,
+            };
+            self.set_result(parent, Some(Verdict::of(rolled)));
+        }
+        if self.node(parent).kind == Kind::Plugin
+            && let Some(outcome) = self.outcome(ix)
+            && let Some(totals) = &mut self.node_mut(parent).totals
+        {
+            totals.summary.get_or_insert_default().add(outcome);
+        }
+        self.roll_up_health(ix, parent);
+    }
+
+    fn roll_up_health(&mut self, ix: Ix, parent: Ix) {
+        let depth = self.depth(ix);
+        if self.node(parent).kind == Kind::Suite || depth < 2 && self.node(parent).kind != Kind::Plugin {
+            return;
+        }
+        let had = self.node(ix).health.is_some();
+        let health = self.node(ix).health.as_ref().map_or(Outcome::Passed, |h| h.outcome);
+        let counter = self.node(ix).health_counter;
+        if !had {
+            self.node_mut(ix).health = Some(Verdict::of(Outcome::Passed));
+        }
+        let deep = depth >= 3;
+        let above = self.node_mut(parent);
+        above.health_counter.merge(&counter);
+        if deep || had {
+            let rolled = above.health.as_ref().map_or(health, |h| h.outcome.rollup(health));
+            above.health = Some(Verdict::of(rolled));
+        }
+    }
+
+    /// Counts what a task's children came to.
+    pub(super) fn sum_task(&mut self, task: Ix) {
+        let mut summary = Counter::default();
+        let mut plugins = Counter::default();
+        let mut health: Option<(Outcome, Counter)> = None;
+        for &child in &self.node(task).children {
+            let node = self.node(child);
+            match node.kind {
+                Kind::Plugin => {
+                    if let Some(of) = node.totals.as_ref().and_then(|t| t.summary.as_ref()) {
+                        plugins.merge(of);
+                    }
+                }
+                _ => {
+                    if let Some(result) = node.result.as_ref().filter(|_| node.rolled_up) {
+                        summary.add(result.outcome);
+                    }
+                    if let Some(own) = &node.health {
+                        let (outcome, counter) = health.get_or_insert((own.outcome, Counter::default()));
+                        *outcome = outcome.rollup(own.outcome);
+                        counter.merge(&node.health_counter);
+                    }
+                }
+            }
+        }
+        plugins.summed = false;
+        self.take_sums(task, summary, plugins, health);
+    }
+
+    /// Adds up what the suite's tasks and plugins came to.
+    pub(super) fn sum_suite(&mut self, suite: Ix) {
+        let mut summary = Counter::default();
+        let mut plugins = Counter::default();
+        let mut health: Option<(Outcome, Counter)> = None;
+        for &child in &self.node(suite).children {
+            let node = self.node(child);
+            let own = node.totals.as_ref().and_then(|t| t.summary);
+            match (node.kind, own) {
+                (Kind::Plugin, Some(own)) => plugins.merge(&own),
+                (Kind::Task, Some(own)) => summary.merge(&own),
+                _ => {}
+            }
+            if let Some(own) = &node.health {
+                let (outcome, counter) = health.get_or_insert((own.outcome, Counter::default()));
+                *outcome = outcome.rollup(own.outcome);
+                counter.merge(&node.health_counter);
+            }
+        }
+        summary.summed = false;
+        plugins.summed = false;
+        let announced = match self.node(suite).attribute("totaltasks") {
+            Some(Value::Int(n)) => *n as f64,
+            Some(Value::Float(n)) => *n,
+            _ => 0.0,
+        };
+        if announced > 0.0 {
+            let of_tasks = |child: &&Ix| self.node(**child).kind == Kind::Task;
+            let there = self.node(suite).children.iter().filter(of_tasks).count();
+            summary.scale = there as f64 / announced;
+        }
+        self.take_sums(suite, summary, plugins, health);
+    }
+
+    fn take_sums(&mut self, ix: Ix, summary: Counter, plugins: Counter, health: Option<(Outcome, Counter)>) {
+        let node = self.node_mut(ix);
+        if let Some(totals) = &mut node.totals {
+            totals.summary = Some(summary);
+            totals.pluginsummary = plugins;
+        }
+        if let Some((outcome, counter)) = health {
+            node.health = Some(Verdict::of(outcome));
+            node.health_counter = counter;
+        }
+    }
+}
