@@ -52,8 +52,8 @@ def short_folder(case):
 
 
 class FakeServer:
-    """Answers at ``folder/reporter.sock``. ``answers`` maps a call's name to a value, an exception, or a function of its
-    data; ``calls`` lists what was done: (token, number, name, data). ``cut_before`` and ``cut_after`` name calls at
+    """Answers at ``folder/reporter.sock``. ``answers`` maps a call's name to a value, an exception, or a function of
+    its data; ``calls`` lists what was done: (token, number, name, data). ``cut_before`` and ``cut_after`` name calls at
     which, once, the connection breaks: before they are done, or done and not answered."""
 
     def __init__(self, folder, resumes=True):

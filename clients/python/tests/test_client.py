@@ -7,8 +7,6 @@ import unittest
 import warnings
 from unittest import mock
 
-from tests.fake_server import FakeServer, short_folder
-
 from oyez.reporter import (
     ConnectionBrokenError,
     ConnectionClosedError,
@@ -19,6 +17,7 @@ from oyez.reporter import (
     UnhandledContextError,
     UnregisteredClientError,
 )
+from tests.fake_server import FakeServer, short_folder
 
 
 class ClientCase(unittest.TestCase):

@@ -5,8 +5,6 @@ import socket
 import threading
 import unittest
 
-from tests.fake_server import FakeServer, read_message, short_folder, write_message
-
 from oyez.reporter import (
     AsyncReporterConnection,
     ConnectionBrokenError,
@@ -15,6 +13,7 @@ from oyez.reporter import (
     ReporterConnection,
 )
 from oyez.reporter.framing import Link, frame
+from tests.fake_server import FakeServer, read_message, short_folder, write_message
 
 
 def pair(case):

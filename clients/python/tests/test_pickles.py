@@ -7,7 +7,18 @@ import pickletools
 import unittest
 import uuid
 
-from oyez.reporter import Failed, Opaque, Passed, ResultCounter, Skipped, TestableId, TestResult, errors, opaque, pickles
+from oyez.reporter import (
+    Failed,
+    Opaque,
+    Passed,
+    ResultCounter,
+    Skipped,
+    TestableId,
+    TestResult,
+    errors,
+    opaque,
+    pickles,
+)
 
 
 class Runs:

@@ -7,10 +7,8 @@ import threading
 import unittest
 from unittest import mock
 
+from oyez.reporter import ReportClient, ReportServer, ServerNotStartedError, SignalError, runfolder, signal_catcher
 from tests.fake_server import program, read_kept, short_folder
-
-from oyez.reporter import ReportClient, ReportServer, ServerNotStartedError, SignalError, signal_catcher
-from oyez.reporter import runfolder
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -85,14 +83,22 @@ class Starting(ServerCase):
     def test_a_server_in_the_foreground_is_stopped_by_a_signal(self):
         with self.assertRaisesRegex(SignalError, "15"):
             signal_catcher(signal.SIGTERM, None)
-        script = ("import sys; from oyez.reporter import ReportServer, SignalError\n"
-                  "try: ReportServer(sys.argv[1]).run()\n"
-                  "except SignalError: sys.exit(7)\n")
-        process = subprocess.Popen([sys.executable, "-c", script, self.folder], cwd=HERE)
+        script = """
+import sys
+from oyez.reporter import ReportServer, SignalError
+class Saying(ReportServer):
+    def start_server(self, timeout=20):
+        super().start_server(timeout)
+        print("started", flush=True)
+try:
+    Saying(sys.argv[1]).run()
+except SignalError:
+    sys.exit(7)
+"""
+        process = subprocess.Popen([sys.executable, "-c", script, self.folder], cwd=HERE, stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
         self.addCleanup(process.kill)
-        client = ReportClient(os.path.join(self.folder, "reporter.sock"))
-        client.connect(timeout=20)
-        client.close()
+        self.assertEqual(process.stdout.readline(), b"started\n")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(20), 7)
         self.assertTrue(runfolder.read_note(self.folder).ended)
@@ -112,7 +118,7 @@ class Restarting(ServerCase):
         return [call[1:3] for call in read_kept(self.folder) if call[1] is not None]
 
     def test_a_killed_server_is_started_again_and_each_call_is_done_once(self):
-        server, client = self.start()
+        _, client = self.start()
         client.start_testsuite(id="j")
         os.kill(self.pid(), signal.SIGKILL)
         client.start_task(id="t")
@@ -123,7 +129,7 @@ class Restarting(ServerCase):
         self.assertEqual(starts[0], starts[1])
 
     def test_a_server_that_dies_of_a_call_gets_it_again_from_several_clients_at_once(self):
-        server, client = self.start()
+        server, _ = self.start()
         others = [ReportClient(server._socketpath) for _ in range(4)]
         for other in others:
             other.connect(timeout=20)

@@ -219,7 +219,7 @@ fn value_weight(value: &Value) -> usize {
         Value::Big(n) => 3 * n.magnitude.len(),
         Value::List(items) | Value::Tuple(items) | Value::Set(items) => all(items),
         Value::Map(pairs) => pairs.iter().map(|(k, v)| value_weight(k) + value_weight(v)).sum(),
-        Value::Opaque(o) => all(&o.args) + o.state.as_ref().map_or(0, value_weight),
+        Value::Opaque(o) => o.parts().map(value_weight).sum(),
         _ => 0,
     }
 }

@@ -18,12 +18,30 @@ pub enum Format {
     Ctrf,
     /// Test Anything Protocol, version 14.
     Tap,
+    /// `results.json` of pyATS, results format 3.4.
+    PyatsJson,
+    /// `results.yaml` of pyATS.
+    PyatsYaml,
+    /// `ResultsDetails.xml` of pyATS; [`Format::PyatsSummary`] belongs to it.
+    PyatsXml,
+    /// `ResultsSummary.xml` of pyATS.
+    PyatsSummary,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 6] =
-        [Format::Json, Format::Junit, Format::Markdown, Format::Html, Format::Ctrf, Format::Tap];
+    pub const ALL: [Format; 10] = [
+        Format::Json,
+        Format::Junit,
+        Format::Markdown,
+        Format::Html,
+        Format::Ctrf,
+        Format::Tap,
+        Format::PyatsJson,
+        Format::PyatsYaml,
+        Format::PyatsXml,
+        Format::PyatsSummary,
+    ];
 
     /// The documents that a job leaves beside it when nothing else is asked for.
     pub const USUAL: [Format; 4] = [Format::Json, Format::Junit, Format::Markdown, Format::Html];
@@ -38,7 +56,16 @@ impl Format {
             Format::Html => "html",
             Format::Ctrf => "ctrf",
             Format::Tap => "tap",
+            Format::PyatsJson => "pyats-json",
+            Format::PyatsYaml => "pyats-yaml",
+            Format::PyatsXml => "pyats-xml",
+            Format::PyatsSummary => "pyats-summary",
         }
+    }
+
+    /// Whether it is one of pyATS's files, which are made from the journal and not from rows.
+    pub(crate) const fn is_pyats(self) -> bool {
+        matches!(self, Format::PyatsJson | Format::PyatsYaml | Format::PyatsXml | Format::PyatsSummary)
     }
 
     /// What its file is called in an output folder.
@@ -51,6 +78,10 @@ impl Format {
             Format::Html => "report.html",
             Format::Ctrf => "ctrf.json",
             Format::Tap => "report.tap",
+            Format::PyatsJson => "results.json",
+            Format::PyatsYaml => "results.yaml",
+            Format::PyatsXml => "ResultsDetails.xml",
+            Format::PyatsSummary => "ResultsSummary.xml",
         }
     }
 
@@ -58,8 +89,9 @@ impl Format {
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
-            Format::Json | Format::Ctrf => "json",
-            Format::Junit => "xml",
+            Format::Json | Format::Ctrf | Format::PyatsJson => "json",
+            Format::Junit | Format::PyatsXml | Format::PyatsSummary => "xml",
+            Format::PyatsYaml => "yaml",
             Format::Markdown => "md",
             Format::Html => "html",
             Format::Tap => "tap",
@@ -70,8 +102,9 @@ impl Format {
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
-            Format::Json | Format::Ctrf => "application/json",
-            Format::Junit => "application/xml",
+            Format::Json | Format::Ctrf | Format::PyatsJson => "application/json",
+            Format::Junit | Format::PyatsXml | Format::PyatsSummary => "application/xml",
+            Format::PyatsYaml => "application/yaml",
             Format::Markdown => "text/markdown; charset=utf-8",
             Format::Html => "text/html; charset=utf-8",
             Format::Tap => "text/plain; charset=utf-8",

@@ -32,6 +32,7 @@
 //! | `text`, `moment` | text and times as documents need them |
 //! | `out`, `xml` | the buffer before a writer; JSON and XML in pieces |
 //! | `json`, `junit`, `markdown`, `ctrf`, `tap`, `html` | one document each |
+//! | [`pyats`] | the files of pyATS's report server, from a tree of their own |
 
 mod attempts;
 mod case;
@@ -47,6 +48,7 @@ mod markdown;
 mod moment;
 pub mod options;
 mod out;
+pub mod pyats;
 mod tap;
 mod text;
 mod walk;

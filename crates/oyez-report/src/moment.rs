@@ -44,7 +44,7 @@ fn push_to_second(out: &mut Vec<u8>, time: Time) {
 
 // The proleptic Gregorian date of a day since 1970-01-01. Years are counted from March, so that the leap day is the
 // last of its year; 146,097 days make 400 years.
-fn civil(days: i64) -> (i64, u64, u64) {
+pub(crate) fn civil(days: i64) -> (i64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -110,7 +110,7 @@ pub(crate) fn push_number(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-fn push_padded(out: &mut Vec<u8>, n: u64, width: u32) {
+pub(crate) fn push_padded(out: &mut Vec<u8>, n: u64, width: u32) {
     for place in (0..width).rev() {
         out.push(b'0' + (n / 10u64.pow(place) % 10) as u8);
     }

@@ -167,7 +167,8 @@ fn value_depth(value: &Value) -> usize {
         Value::Map(pairs) => {
             3 + pairs.iter().map(|(k, v)| value_depth(k).max(value_depth(v))).max().unwrap_or(0)
         }
-        Value::Opaque(o) => 2 + deepest(&o.args).max(o.state.as_ref().map_or(0, value_depth)),
+        // Its entries are the deepest: `{"$object": ..., "entries": {"$map": [[key, value]]}}`.
+        Value::Opaque(o) => 4 + o.parts().map(value_depth).max().unwrap_or(0),
         _ => 1,
     }
 }

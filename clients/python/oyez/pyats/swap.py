@@ -13,8 +13,8 @@ _warned = False
 
 
 def install() -> None:
-    """Replace both names in ``pyats.easypy.reporter.ae``. Does nothing a second time, with ``OYEZ_PYATS=off``, and where
-    there is no pyATS (a search for tests imports every package, too).
+    """Replace both names in ``pyats.easypy.reporter.ae``. Does nothing a second time, with ``OYEZ_PYATS=off``, and
+    where there is no pyATS (a search for tests imports every package, too).
 
     Never raises: a plugin that cannot be loaded would end the run.
     """

@@ -76,11 +76,11 @@ class ReportObject(metaclass=Sealed):
         return self.__dict__.get("_parent")
 
     @property
-    def idlist(self) -> List[str]:
+    def idlist(self) -> List[Any]:
         """The ids from the task down to this one; of a suite, its own."""
         above = self.parent
-        own = [self.__dict__.get("id")]
-        return own if above is None or isinstance(above, TestSuite) else above.idlist + own
+        own: List[Any] = [self.__dict__.get("id")]
+        return own if above is None or isinstance(above, TestSuite) else list(above.idlist) + own
 
     @property
     def fullid(self) -> str:

@@ -56,12 +56,11 @@ class _Encode(metaclass=Sealed):
         return text.encode("latin-1")
 
 
-_RESULTS = {
+_OUR_NAMES: Dict[type, Tuple[str, str]] = {
     results.TestResult: ("pyats.results.result", "TestResult"),
     results.ResultCounter: ("pyats.results.counter", "ResultCounter"),
     results.TestableId: ("pyats.results.context", "TestableId"),
 }
-_OUR_NAMES: Dict[type, Tuple[str, str]] = dict(_RESULTS)
 _OUR_NAMES.update((kind, ("pyats.reporter.exceptions", name)) for name, kind in errors.BY_NAME.items())
 
 
@@ -153,7 +152,7 @@ def _wire_form(obj: Any) -> Tuple[Any, ...]:
     return kind, obj.args
 
 
-class _Named(_PurePickler):
+class _Named(_PurePickler):  # type: ignore[misc]
     """Writes the names of the table for classes of ours, without importing them."""
 
     def save_global(self, obj: Any, name: Any = None) -> None:

@@ -110,7 +110,7 @@ class Exchange:
                 raise ConnectionError("could not connect to server with socket %s: %s" % (self.path, why)) from why
             except Refused as why:
                 self._fail()
-                raise why.reason
+                raise why.reason from None
 
     def close(self) -> None:
         """Close the connection; the server takes this as the client's end. There is no call to say so."""
@@ -192,7 +192,7 @@ class Exchange:
                 raise self._codec.unreadable(str(why)) from why
             except Refused as why:
                 self._fail()
-                raise why.reason
+                raise why.reason from None
             except _Gone as why:
                 self._fail()
                 if name == "stop_server" and not sending:  # what was asked for has happened

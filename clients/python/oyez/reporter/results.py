@@ -23,7 +23,7 @@ _BY_CODE = {kind[0]: value for value, kind in _KINDS.items()}
 
 
 class TestResult(metaclass=Sealed):
-    """One result: ``code`` (int), ``value`` (``"passed"`` ...), ``tims``, ``reason`` (str or None), ``data`` (anything).
+    """One result: ``code`` (int), ``value`` (``"passed"`` ...), ``tims``, ``reason`` (str or None), ``data`` (any).
 
     Equality and hash are those of the code; reason and data do not take part. True in a condition when it is passed or
     passx. ``a + b`` rolls two up into the worse one, without reason and data.

@@ -126,7 +126,7 @@ class Restarter:
             return None
         recorded = shutil.which(note.serve[0])
         program = find_program() if os.environ.get(settings.PROGRAM) else recorded or find_program()
-        return None if program is None else [program] + note.serve[1:]
+        return None if program is None else [program, *note.serve[1:]]
 
 
 restarter = Restarter()

@@ -65,7 +65,7 @@ class ReportServer:
                 if chosen
                 else "the program oyez is not on the PATH; install it, or set OYEZ_BIN to it"
             )
-        return [program, "pyats", "serve", self.runtimedir] + self._options
+        return [program, "pyats", "serve", self.runtimedir, *self._options]
 
     def start_server(self, timeout: float = 10) -> None:
         """Start the server and wait until it answers. ``ServerNotStartedError`` with the reason, after ``timeout``
@@ -134,8 +134,8 @@ class ReportServer:
                 pass
 
     def stop_server(self, timeout: float = 30) -> None:
-        """Stop the server and wait until it is gone; after ``timeout`` seconds it is killed. One that was never started
-        is no error. A server that has died is brought back first, so that the report has its end."""
+        """Stop the server and wait until it is gone; after ``timeout`` seconds what was started here is killed. One
+        that was never started is no error; one that has died is brought back first, so that the report has its end."""
         if self._process is None:
             return
         deadline = time.monotonic() + timeout
@@ -144,13 +144,15 @@ class ReportServer:
             client = ReportClient(self._socketpath)
             try:
                 client.connect(timeout=min(timeout, 5))
+                note = runfolder.read_note(self.runtimedir)  # now that of the server that answered
                 client.stop_server()
             except ConnectionError:
                 pass  # it was on its way out; what is left of it is waited for below
             finally:
                 client.close()
-        successor = note.pid if note is not None else None
-        if not self._wait(deadline) or (successor is not None and not _wait_for(successor, deadline)):
+        # it may be another process than the one that was started here
+        serving = None if note is None else note.pid
+        if not self._wait(deadline) or (serving is not None and not _wait_for(serving, deadline)):
             self._terminate()
         self._process = None
 

@@ -29,14 +29,14 @@ impl Files for OnDisk {
 
 pub(super) fn write_results(tree: &Tree, folder: &Path, results: Results) -> io::Result<()> {
     match results {
-        Results::Json => whole(folder, "results.json", |to| stub(tree, to)),
-        Results::Yaml => whole(folder, "results.yaml", |to| stub(tree, to)),
+        Results::Json => whole(folder, "results.json", |to| oyez_report::pyats::json(tree, to)),
+        Results::Yaml => whole(folder, "results.yaml", |to| oyez_report::pyats::yaml(tree, to)),
     }
 }
 
 pub(super) fn write_xml(tree: &Tree, folder: &Path) -> io::Result<()> {
-    whole(folder, "ResultsDetails.xml", |to| stub(tree, to))?;
-    whole(folder, "ResultsSummary.xml", |to| stub(tree, to))
+    whole(folder, "ResultsDetails.xml", |to| oyez_report::pyats::details_xml(tree, to))?;
+    whole(folder, "ResultsSummary.xml", |to| oyez_report::pyats::summary_xml(tree, to))
 }
 
 /// Writes a file that appears whole or not at all.
@@ -64,6 +64,7 @@ pub(super) fn is_alive(owner: &oyez_store::Owner) -> bool {
     !matches!(state, Some("Z" | "X")) && (owner.started == 0 || started == Some(owner.started))
 }
 
-fn stub(_: &Tree, _: &mut dyn Write) -> io::Result<()> {
-    Ok(())
+/// Whether a process of this number runs.
+pub(super) fn is_running(pid: &str) -> bool {
+    pid.parse::<u32>().is_ok_and(|pid| Path::new("/proc").join(pid.to_string()).exists())
 }

@@ -46,14 +46,11 @@ impl Home {
     /// Takes the folder; none when another process serves it.
     ///
     /// # Errors
-    /// It cannot be made or locked, or its path is too long for a socket.
+    /// It cannot be made or locked.
     pub fn take(folder: &Path) -> Result<Option<Home>, ServeError> {
         let trouble = |what, source| ServeError::Folder { what, path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(|e| trouble("cannot make", e))?;
         let folder = folder.canonicalize().map_err(|e| trouble("cannot find", e))?;
-        if folder.join(SOCKET).as_os_str().len() >= LONGEST {
-            return Err(ServeError::TooLong(folder.join(SOCKET)));
-        }
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -105,11 +102,22 @@ impl Home {
             _ => {}
         }
         // Made under another name and moved when it can be used by its owner alone: nobody finds it open, and nobody
-        // finds it before it listens.
+        // finds it before it listens. Where the path is too long for a socket, it stands elsewhere, and a link here.
         let early = self.folder.join(".oyez.sock");
         let _ = fs::remove_file(&early);
-        let listener = UnixListener::bind(&early).map_err(trouble)?;
-        fs::set_permissions(&early, fs::Permissions::from_mode(0o600)).map_err(trouble)?;
+        let is_long = early.as_os_str().len().max(path.as_os_str().len()) >= LONGEST;
+        let place = match is_long {
+            true => std::env::temp_dir().join(format!("oyez-{}.sock", std::process::id())),
+            false => early.clone(),
+        };
+        if is_long {
+            let _ = fs::remove_file(&place);
+        }
+        let listener = UnixListener::bind(&place).map_err(trouble)?;
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).map_err(trouble)?;
+        if is_long {
+            std::os::unix::fs::symlink(&place, &early).map_err(trouble)?;
+        }
         fs::rename(&early, &path).map_err(trouble)?;
         Ok(listener)
     }

@@ -76,9 +76,6 @@ pub enum ServeError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// No socket can have this path.
-    #[error("{} is too long for a socket (108 bytes at most): choose a shorter --runinfo-dir", .0.display())]
-    TooLong(PathBuf),
     /// The store cannot do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -122,7 +119,7 @@ pub async fn serve(
         journal.add(journal::now(), JobStateChanged { state: JobState::Started, error: None }.into());
         journal.commit().await?;
     }
-    let listener = home.listen()?;
+    // Whoever finds the socket finds the note.
     home.leave(&Note {
         job: info.row.uid.to_string(),
         number: job.0,
@@ -131,6 +128,7 @@ pub async fn serve(
         serve: options.command.clone(),
         ended: false,
     })?;
+    let listener = home.listen()?;
     ready(job);
     let server = Server::new(home, session, journal, Counter::start()?, options, resumed);
     server.run(listener).await

@@ -250,7 +250,7 @@ impl Server {
         let mut reply = turn.reply;
         if let Some(e) = trouble {
             let error = std::io::Error::from_raw_os_error(28);
-            reply = CallError::os(&error, &format!("not kept: {e}")).reply("commit");
+            reply = CallError::os(&error, &format!("not kept: {e}")).reply("commit", false);
         }
         let is_error = reply.get("exception").is_some();
         match turn.effect {
@@ -262,13 +262,13 @@ impl Server {
                 let folder = self.home.folder();
                 let written = files::write_results(self.session.tree(), folder, self.options.results);
                 if let Err(e) = written {
-                    reply = CallError::os(&e, "cannot write the results").reply("generate_report");
+                    reply = CallError::os(&e, "cannot write the results").reply("generate_report", false);
                 }
             }
             Some(Effect::Xml) if self.options.xml => {
                 self.counts().await;
                 if let Err(e) = files::write_xml(self.session.tree(), self.home.folder()) {
-                    reply = CallError::os(&e, "cannot write the results").reply("generate_xml");
+                    reply = CallError::os(&e, "cannot write the results").reply("generate_xml", false);
                 }
             }
             Some(Effect::Stop) => self.stop = true,
@@ -428,8 +428,9 @@ impl Server {
             turn.pushes.iter().for_each(|push| self.publish(push));
         }
         if self.expected.is_some_and(|until| Instant::now() > until) {
-            self.expected = None;
-            let turn = self.session.give_up(now());
+            // Asked again later, while somebody may still come.
+            self.expected = self.session.awaits().then(|| Instant::now() + EXPECTED / 10);
+            let turn = self.session.give_up(now(), &files::is_running);
             self.keep(&turn, false);
             turn.pushes.iter().for_each(|push| self.publish(push));
         }
@@ -448,7 +449,7 @@ impl Server {
     async fn orphaned(&mut self) {
         eprintln!("oyez: process {} has ended without stopping its report server", self.options.owner.pid);
         self.stop = true;
-        let turn = self.session.give_up(now());
+        let turn = self.session.give_up(now(), &|_| false);
         self.keep(&turn, false);
         if self.session.tree().suite().is_some() {
             self.counts().await;
@@ -470,7 +471,7 @@ impl Server {
             self.keep(&turn, false);
             turn.pushes.iter().for_each(|push| self.publish(push));
         }
-        let turn = self.session.give_up(now());
+        let turn = self.session.give_up(now(), &|_| false);
         self.keep(&turn, false);
         turn.pushes.iter().for_each(|push| self.publish(push));
         self.counts().await;
@@ -480,12 +481,15 @@ impl Server {
         self.journal.add(now(), ProducerLeft {}.into());
         self.journal.add(now(), EventBody::from(JobStateChanged { state, error }));
         let kept = self.journal.commit().await;
+        // Before the connections end, so that no client starts another server.
+        if kept.is_ok()
+            && let Some(note) = self.home.note()
+        {
+            self.home.leave(&super::Note { ended: true, ..note })?;
+        }
         self.drain().await;
         let names = [LeaseName::Job(self.journal.job())];
         let _ = self.journal.store().release(&names, &self.options.owner).await;
-        if let Some(note) = self.home.note() {
-            self.home.leave(&super::Note { ended: true, ..note })?;
-        }
         kept.map_err(ServeError::from)
     }
 

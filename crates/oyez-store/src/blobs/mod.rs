@@ -26,7 +26,7 @@ pub struct Blobs {
 /// # Errors
 /// [`StoreError::Damaged`] when they do not.
 pub fn check(hash: BlobHash, bytes: &[u8]) -> Result<(), StoreError> {
-    if BlobHash(*blake3::hash(bytes).as_bytes()) == hash {
+    if hash_of(bytes) == hash {
         return Ok(());
     }
     Err(StoreError::Damaged {
@@ -129,4 +129,10 @@ impl Blobs {
         check(hash, &bytes)?;
         Ok(bytes)
     }
+}
+
+/// The hash that names these bytes.
+#[must_use]
+pub fn hash_of(bytes: &[u8]) -> BlobHash {
+    BlobHash(*blake3::hash(bytes).as_bytes())
 }

@@ -267,7 +267,7 @@ impl Store for MemoryStore {
     }
 
     async fn put_blob(&self, bytes: Bytes) -> Result<BlobHash, StoreError> {
-        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+        let hash = crate::blobs::hash_of(&bytes);
         Arc::make_mut(&mut self.lock().blobs).insert(hash, bytes);
         Ok(hash)
     }

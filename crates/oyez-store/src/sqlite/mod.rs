@@ -381,7 +381,7 @@ impl Store for SqliteStore {
     }
 
     async fn put_blob(&self, bytes: Bytes) -> Result<BlobHash, StoreError> {
-        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+        let hash = crate::blobs::hash_of(&bytes);
         if bytes.len() <= blob::PACK_UP_TO {
             self.ask(Ask::PutBlob(blob::Packed::new(hash, &bytes))).await?;
         } else {

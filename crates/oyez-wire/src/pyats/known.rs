@@ -49,6 +49,7 @@ pub enum Shape<'v> {
 #[must_use]
 pub fn shape(o: &Opaque) -> Shape<'_> {
     match o.form {
+        OpaqueForm::Global if o.module == "builtins" && is_constant(&o.name) => return Shape::Object,
         OpaqueForm::Global => return Shape::Class,
         OpaqueForm::Placeholder => return Shape::Placeholder,
         OpaqueForm::CallObject | OpaqueForm::NewObject => return Shape::Object,
@@ -100,9 +101,18 @@ pub fn class(o: &Opaque) -> String {
         _ => (&o.module, &o.name),
     };
     match module.as_str() {
+        "builtins" if o.form == OpaqueForm::Global && name == "Ellipsis" => "<class 'ellipsis'>".to_owned(),
+        "builtins" if o.form == OpaqueForm::Global && name == "NotImplemented" => {
+            "<class 'NotImplementedType'>".to_owned()
+        }
         "builtins" | "" => format!("<class '{name}'>"),
         module => format!("<class '{module}.{name}'>"),
     }
+}
+
+/// These stand in a pickle by their name, as classes do.
+fn is_constant(name: &str) -> bool {
+    matches!(name, "Ellipsis" | "NotImplemented")
 }
 
 fn is_exception(name: &str) -> bool {
@@ -161,6 +171,7 @@ pub(super) fn put_object(o: &Opaque, out: &mut String) {
 
 fn put_other(o: &Opaque, out: &mut String) {
     match (o.module.as_str(), o.name.as_str(), o.args.as_slice()) {
+        ("builtins", name, _) if o.form == OpaqueForm::Global => out.push_str(name),
         ("uuid", "UUID", _) => match o.state.as_ref().and_then(|s| s.get("int")).and_then(bits) {
             Some(n) => {
                 let h = format!("{n:032x}");

@@ -65,7 +65,9 @@ pub fn float(f: f64) -> String {
     // Rust and Python both print the shortest digits that read back; they differ in when they write an exponent.
     let size = f.abs();
     if size != 0.0 && !(1e-4..1e16).contains(&size) {
-        let text = format!("{f:e}");
+        let shortest = format!("{f:e}");
+        let places = shortest.find('e').map_or(0, |e| e.saturating_sub(2 + usize::from(f < 0.0)));
+        let text = nearest(f, shortest, |f| format!("{f:.places$e}"));
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, exponent) = match exponent.strip_prefix('-') {
             Some(rest) => ('-', rest),
@@ -74,7 +76,23 @@ pub fn float(f: f64) -> String {
         return format!("{digits}e{sign}{exponent:0>2}");
     }
     let text = f.to_string();
-    if text.contains('.') { text } else { text + ".0" }
+    match text.find('.') {
+        Some(point) => {
+            let places = text.len() - point - 1;
+            nearest(f, text, |f| format!("{f:.places$}"))
+        }
+        None => text + ".0",
+    }
+}
+
+/// Of two shortest texts that are as near as each other Python takes the even one, Rust the upper. That happens only
+/// where all of a float's digits are used.
+fn nearest(f: f64, shortest: String, exact: impl Fn(f64) -> String) -> String {
+    if shortest.len() < 16 {
+        return shortest;
+    }
+    let even = exact(f);
+    if even.parse() == Ok(f) { even } else { shortest }
 }
 
 /// A text in quotes, as `repr` writes it.

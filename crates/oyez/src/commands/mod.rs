@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod events;
 pub mod exec;
 pub mod fsck;
+pub mod import;
 pub mod list;
 pub mod logs;
 pub mod plan;

@@ -82,7 +82,13 @@ pub fn read(
     let mut import = Import { to, next: first, now: 0, found: Imported::default(), suite: false, unhealthy: false };
     match format {
         Format::Json => import.all(&mut Json::new(text))?,
-        Format::Yaml => import.all(&mut Yaml::new(text)?)?,
+        Format::Yaml => {
+            let utf8 = |e: std::str::Utf8Error| {
+                ImportError::Syntax { at: e.valid_up_to(), what: "the text is not UTF-8".to_owned() }
+            };
+            let text = yaml::without_surrogates(std::str::from_utf8(text).map_err(utf8)?);
+            import.all(&mut Yaml::new(&text))?;
+        }
     }
     if !import.suite {
         return Err(ImportError::NoReport { what: "it has no key 'report' with an object" });
@@ -105,8 +111,6 @@ struct Import<'f> {
 struct Open {
     kind: Kind,
     id: SectionRef,
-    /// Whether it has a result: then it does not matter what its children's come to.
-    has_result: bool,
     /// How many stand above it.
     level: usize,
     /// What the file said of it and no event has said yet.
@@ -205,7 +209,7 @@ impl Import<'_> {
         for detail in details {
             self.give(SectionDetail { id, detail });
         }
-        Ok(Open { kind, id, has_result: of.get("result").is_some(), level, of })
+        Ok(Open { kind, id, level, of })
     }
 
     fn open_suite(&mut self, of: &mut Object) {
@@ -298,8 +302,7 @@ impl Import<'_> {
                 self.give(TestStopped { id, outcome, reason, ended, peer: some(of.end()), ..Default::default() });
             }
             Kind::Section | Kind::Plugin => {
-                // A parent without a result of its own got none from its children.
-                let rollup = (!parent.is_some_and(|p| p.has_result)).then_some(false);
+                let rollup = (of.take("ignore") == Some(Value::Bool(true))).then_some(false);
                 let peer = some(of.end());
                 self.give(SectionStopped { id, outcome, reason, data, rollup, ended, peer, span });
             }

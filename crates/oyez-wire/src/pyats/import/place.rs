@@ -9,9 +9,9 @@ use crate::pyats::objects;
 use crate::pyats::tree::{Counter, Kind, Verdict};
 
 /// What is said at an object's end, and not at its beginning.
-const AT_THE_END: [&str; 10] = [
+const AT_THE_END: [&str; 11] = [
     "stoptime", "runtime", "logs", "summary", "pluginsummary", "result", "totaltasks", "health_result",
-    "health_summary", "sections",
+    "health_summary", "sections", "ignore",
 ];
 
 /// The keys and values of an object that are not yet in any event.
@@ -137,8 +137,14 @@ impl Object {
             let whole = |value: &Value| Counter::NAMES.iter().all(|name| value.get(name).is_some());
             if matches!(key.as_str(), Some("summary" | "pluginsummary" | "health_summary"))
                 && whole(value)
-                && let Some(counter) = objects::counter_of_map(value)
+                && let Some(mut counter) = objects::counter_of_map(value)
             {
+                // In YAML a sum says its total twice, in JSON once as any counter: there it is not known.
+                let totals = match value {
+                    Value::Map(pairs) => pairs.iter().filter(|(key, _)| key.as_str() == Some("total")).count(),
+                    _ => 0,
+                };
+                counter.summed = totals > 1;
                 *value = objects::counter_object(&counter);
             }
         }

@@ -16,6 +16,28 @@ use super::{DEEPEST, ImportError};
 use crate::pyats::pickle::number::from_digits;
 use crate::pyats::plain::{Plain, resolve};
 
+/// A YAML text with the escapes of lone surrogates (`\\uD800`), which Python writes and YAML forbids, made U+FFFD.
+pub(super) fn without_surrogates(text: &str) -> Cow<'_, str> {
+    let mut out: Option<String> = None;
+    let mut from = 0;
+    for at in memchr::memmem::find_iter(text.as_bytes(), b"\\uD") {
+        let escaped = text[..at].bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1;
+        let digits = text.as_bytes().get(at + 3..at + 6).unwrap_or_default();
+        if let [b'8'..=b'9' | b'A'..=b'F', b'0'..=b'9' | b'A'..=b'F', b'0'..=b'9' | b'A'..=b'F'] = digits
+            && !escaped
+        {
+            let out = out.get_or_insert_default();
+            out.push_str(&text[from..at]);
+            out.push_str("\\uFFFD");
+            from = at + 6;
+        }
+    }
+    match out {
+        None => Cow::Borrowed(text),
+        Some(out) => Cow::Owned(out + &text[from..]),
+    }
+}
+
 /// A place in a YAML text.
 pub(super) struct Yaml<'t> {
     parser: Parser<'t, StrInput<'t>>,
@@ -24,15 +46,13 @@ pub(super) struct Yaml<'t> {
 }
 
 impl<'t> Yaml<'t> {
-    pub(super) fn new(text: &'t [u8]) -> Result<Self, ImportError> {
-        let text = std::str::from_utf8(text)
-            .map_err(|e| ImportError::Syntax { at: e.valid_up_to(), what: "the text is not UTF-8".to_owned() })?;
+    pub(super) fn new(text: &'t str) -> Self {
         let options = granit_parser::options! {
             // A section is a mapping within a sequence; its extras nest further.
             block_nesting_limit: 2 * DEEPEST + 2 * MAX_DEPTH,
             emit_comments: false,
         };
-        Ok(Yaml { parser: Parser::new_from_str_with_options(text, options), next: None, at: 0 })
+        Yaml { parser: Parser::new_from_str_with_options(text, options), next: None, at: 0 }
     }
 
     fn wrong(&self, what: &str) -> ImportError {

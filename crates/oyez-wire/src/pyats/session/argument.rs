@@ -29,7 +29,8 @@ impl<'a> Arguments<'a> {
     /// The text of one that is there and not null.
     #[must_use]
     pub fn id(&self, name: &str) -> Option<String> {
-        self.get(name).filter(|value| **value != Value::Null).map(objects::text_of_id)
+        let given = self.get(name).filter(|value| **value != Value::Null);
+        given.map(objects::text_of_id).filter(|id| !id.is_empty())
     }
 }
 

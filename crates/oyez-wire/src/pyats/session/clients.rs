@@ -1,11 +1,15 @@
 //! The processes that report: who they are, whose children, and which sections they have open.
 
+use std::collections::VecDeque;
+
 use oyez_model::event::EventBody;
 use oyez_model::{SectionId, SectionRef, Value};
 use rustc_hash::FxHashMap;
 
 use crate::pyats::tree::{Ix, Tree};
 
+/// How many answers are remembered for each client.
+const ANSWERED: usize = 4;
 /// How far up a process's ancestors are looked at.
 const ANCESTORS: usize = 64;
 
@@ -22,8 +26,9 @@ pub struct Client {
     pub stack: Vec<Ix>,
     /// Connected now, or expected back.
     pub here: bool,
-    /// The number of its last numbered call that changed something, and what was answered.
-    pub answered: Option<(u64, Option<Value>)>,
+    /// The numbers of its last numbered calls that changed something, and what was answered: after an interrupt a client
+    /// may ask for the one before the last.
+    pub answered: VecDeque<(u64, Option<Value>)>,
 }
 
 /// All of them, folded from the job's events.
@@ -128,7 +133,10 @@ impl Clients {
             }
             EventBody::CallAnswered(b) => {
                 if let Some(client) = self.all.get_mut(&b.client) {
-                    client.answered = Some((b.number, b.error.clone()));
+                    client.answered.push_back((b.number, b.error.clone()));
+                    if client.answered.len() > ANSWERED {
+                        client.answered.pop_front();
+                    }
                 }
             }
             EventBody::ContextOpened(b) => self.opened(b.client, at(b.id)),

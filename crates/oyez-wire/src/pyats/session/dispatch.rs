@@ -15,7 +15,7 @@ impl Session {
         let (name, data) = match parts(request) {
             Ok(parts) => parts,
             Err(error) => {
-                self.turn.reply = error.reply("receive");
+                self.turn.reply = error.reply("receive", self.rules.strict);
                 return;
             }
         };
@@ -28,7 +28,7 @@ impl Session {
         let answer = self.call(conn, name, data);
         self.turn.reply = match answer {
             Ok(value) => value,
-            Err(error) => error.reply(name),
+            Err(error) => error.reply(name, self.rules.strict),
         };
         self.remember(conn, request);
     }
@@ -37,8 +37,8 @@ impl Session {
     fn repeated(&self, conn: Conn, request: &Value) -> Option<Option<Value>> {
         let Some(Value::Int(number)) = request.get("number") else { return None };
         let client = self.clients.get(*self.conns.get(&conn)?)?;
-        let (last, error) = client.answered.as_ref()?;
-        (*last == number.cast_unsigned()).then(|| error.clone())
+        let known = client.answered.iter().find(|(known, _)| *known == number.cast_unsigned());
+        known.map(|(_, error)| error.clone())
     }
 
     /// A numbered call that changed something is remembered with its answer, in the same commit.

@@ -17,6 +17,11 @@ pub struct CallError {
     pub traced: bool,
 }
 
+/// Where pyATS 26.9 raises it (golden/pyats/results.json).
+const DUPLICATE: &str = "  File \"src/pyats/reporter/server.py\", line 1395, in pyats.reporter.server.ReportServer._client_call
+  File \"src/pyats/reporter/server.py\", line 947, in pyats.reporter.server.ReportServer.start_section
+";
+
 const PYATS: &str = "pyats.reporter.exceptions";
 const BUILTINS: &str = "builtins";
 
@@ -102,9 +107,10 @@ impl CallError {
         format!("{}({})", self.class, args.join(", "))
     }
 
-    /// What the client logs: the last line says the error as Python does.
+    /// What the client logs: the last line says the error as Python does. Under strict rules a duplicate is told with the
+    /// lines that pyATS's own server has there, because they stand in its users' logs and counts of lines.
     #[must_use]
-    pub fn traceback(&self, call: &str) -> String {
+    pub fn traceback(&self, call: &str, strict: bool) -> String {
         let name = match self.module {
             BUILTINS => self.class.to_owned(),
             module => format!("{module}.{}", self.class),
@@ -114,15 +120,19 @@ impl CallError {
             (_, [one]) => crate::pyats::repr::plain(one),
             (_, many) => crate::pyats::repr::repr(&Value::Tuple(many.to_vec())),
         };
-        format!("Traceback (most recent call last):\n  File \"oyez\", in {call}\n{name}: {text}\n")
+        let place = match (strict, self.class) {
+            (true, "DuplicateIDError") => DUPLICATE.to_owned(),
+            _ => format!("  File \"oyez\", in {call}\n"),
+        };
+        format!("Traceback (most recent call last):\n{place}{name}: {text}\n")
     }
 
     /// The whole reply.
     #[must_use]
-    pub fn reply(&self, call: &str) -> Value {
+    pub fn reply(&self, call: &str, strict: bool) -> Value {
         let mut pairs = vec![(Value::text("exception"), self.object())];
         if self.traced {
-            pairs.push((Value::text("traceback"), Value::Text(self.traceback(call))));
+            pairs.push((Value::text("traceback"), Value::Text(self.traceback(call, strict))));
         }
         Value::Map(pairs)
     }

@@ -196,7 +196,7 @@ impl Session {
     /// A message that was no pickle.
     #[must_use]
     pub fn refuse(&self) -> Value {
-        CallError::message().reply("receive")
+        CallError::message().reply("receive", false)
     }
 
     /// A connection has ended: what its client had open is stopped.
@@ -211,16 +211,24 @@ impl Session {
         std::mem::take(&mut self.turn)
     }
 
-    /// Clients that are expected back after a restart and have no connection go away.
-    pub fn give_up(&mut self, now: i64) -> Turn {
+    /// Clients that have no connection and will not come back go away. One that shows a token comes back at its next
+    /// call, however late, as long as its process lives.
+    pub fn give_up(&mut self, now: i64, lives: &dyn Fn(&str) -> bool) -> Turn {
         self.now = now;
         self.turn = Turn { time: Some(now), ..Turn::default() };
-        for client in self.clients.here() {
-            if !self.conns.values().any(|with| *with == client) {
-                self.leave(client);
+        for number in self.clients.here() {
+            let gone = |client: &Client| client.token.is_none() || !lives(&client.pid);
+            if !self.conns.values().any(|with| *with == number) && self.clients.get(number).is_some_and(gone) {
+                self.leave(number);
             }
         }
         std::mem::take(&mut self.turn)
+    }
+
+    /// Whether a client without a connection may come back.
+    #[must_use]
+    pub fn awaits(&self) -> bool {
+        self.clients.here().iter().any(|number| !self.conns.values().any(|with| with == number))
     }
 
     /// A line count came in: it is kept as an event.

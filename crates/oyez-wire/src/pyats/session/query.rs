@@ -59,6 +59,8 @@ impl Session {
 pub(super) fn ids(list: &Value) -> Option<Vec<String>> {
     match list {
         Value::List(items) | Value::Tuple(items) => Some(items.iter().map(text_of_id).collect()),
+        // Python takes a text for a list of its characters.
+        Value::Text(text) => Some(text.chars().map(String::from).collect()),
         _ => None,
     }
 }

@@ -221,6 +221,12 @@ impl Session {
         if self.clients.own(client) != Some(task) {
             return Err(refuse("None".to_owned()));
         }
+        if let Some(id) = arguments.get("id") {
+            let (own, id) = (&self.tree.node(task).id, objects::text_of_id(id));
+            return Err(CallError::invalid(format!(
+                "Cannot change Task id from {own} to {id} after Task has already started."
+            )));
+        }
         let sorted = Sorted::of(Kind::Task, arguments, &[]).map_err(|r| r.error)?;
         self.end_task(task, sorted, false);
         Ok(Value::Null)

@@ -31,12 +31,12 @@ impl Tree {
     pub fn apply_body(&mut self, producer: ProducerId, time: i64, body: &EventBody) {
         let at = |r: SectionRef| r.resolve(producer);
         match body {
-            EventBody::JobSubmitted(b) if b.source != JobSource::Pyats && self.suite.is_none() => {
-                let ix = self.create_suite(b.name.clone());
-                self.node_mut(ix).started = Some(time);
+            EventBody::JobSubmitted(b) if b.source != JobSource::Pyats => {
+                self.submitted = Some((b.name.clone(), time));
             }
             EventBody::JobStateChanged(b) if b.state.is_final() => self.job_ended(time),
             EventBody::RunStarted(b) => {
+                self.need_suite();
                 // Runs have no place in pyATS's report: their tests are the suite's.
                 if let Some(suite) = self.suite {
                     self.by_id.insert(SectionId::new(producer, b.id), suite);
@@ -123,10 +123,20 @@ impl Tree {
                     && self.node(ix).stopped.is_none()
                 {
                     self.end(ix, time);
-                    self.roll_up(ix, true);
+                    self.roll_up(ix);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A job of another kind says nothing of a suite: it is one itself.
+    fn need_suite(&mut self) {
+        if self.suite.is_none()
+            && let Some((name, time)) = self.submitted.take()
+        {
+            let ix = self.create_suite(name);
+            self.node_mut(ix).started = Some(time);
         }
     }
 
@@ -140,6 +150,7 @@ impl Tree {
     }
 
     fn test_started(&mut self, id: SectionId, parent: SectionId, time: i64, b: &TestStarted) {
+        self.need_suite();
         let (Some(suite), Some(parent)) = (self.suite, self.by_id(parent)) else { return };
         if self.by_id(id).is_some() || parent != suite {
             return;
@@ -163,6 +174,7 @@ impl Tree {
     }
 
     fn section_started(&mut self, id: SectionId, parent: SectionId, time: i64, b: &SectionStarted) {
+        self.need_suite();
         let Some(parent) = self.by_id(parent) else { return };
         if self.by_id(id).is_some() {
             return;
@@ -271,7 +283,9 @@ impl Tree {
             self.forget_result(ix);
         }
         self.node_mut(ix).rolled_up = b.rollup != Some(false);
-        self.roll_up(ix, b.rollup != Some(false));
+        if b.rollup != Some(false) {
+            self.roll_up(ix);
+        }
     }
 
     fn plain_section(&mut self, id: SectionId, parent: SectionId, kind: &str, name: &str, time: i64) {
@@ -294,7 +308,7 @@ impl Tree {
             Some(Verdict::new(outcome, reason.map_or(Value::Null, Value::text), Value::Null)),
         );
         self.end(ix, time);
-        self.roll_up(ix, true);
+        self.roll_up(ix);
     }
 
     fn end(&mut self, ix: Ix, time: i64) {

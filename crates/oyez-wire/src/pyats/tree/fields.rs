@@ -69,7 +69,7 @@ impl Tree {
                 Some(value) => Some(Field::Value(value)),
                 None => Some(Field::Text(&node.id)),
             },
-            "name" => match node.attribute("name") {
+            "name" => match node.attribute("name").or_else(|| node.attribute("id")) {
                 Some(value) => Some(Field::Value(value)),
                 None => Some(Field::Text(&node.id)),
             },

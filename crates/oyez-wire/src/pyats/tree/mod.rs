@@ -38,6 +38,8 @@ pub struct Tree {
     zone: TimeZone,
     files: FxHashMap<Arc<str>, ()>,
     folder: String,
+    /// Name and time of a job of another kind, until its suite is needed.
+    submitted: Option<(String, i64)>,
     made: u64,
 }
 
@@ -51,6 +53,7 @@ impl Default for Tree {
             zone: TimeZone::UTC,
             files: FxHashMap::default(),
             folder: String::new(),
+            submitted: None,
             made: 0,
         }
     }

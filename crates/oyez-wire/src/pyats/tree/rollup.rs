@@ -57,11 +57,11 @@ impl Tree {
         self.recount(ix, before, None);
     }
 
-    /// What a section that stops does to its parent: the result and the health checks.
-    pub(super) fn roll_up(&mut self, ix: Ix, result: bool) {
+    /// What a section that stops does to its parent: the result and the health checks. One that is not rolled up leaves
+    /// its own health as it was, too (recorded case `rollup_off`).
+    pub(super) fn roll_up(&mut self, ix: Ix) {
         let Some(parent) = self.node(ix).parent else { return };
-        if result
-            && matches!(self.node(parent).kind, Kind::Section | Kind::Plugin)
+        if matches!(self.node(parent).kind, Kind::Section | Kind::Plugin)
             && let Some(outcome) = self.outcome(ix)
         {
             let rolled = match &self.node(parent).result {

@@ -124,7 +124,6 @@ pub fn run(place: &place::Place, strict: bool, args: Args) -> Outcome {
 fn told(e: ServeError) -> CommandError {
     match e {
         ServeError::Store(e) => CommandError::Store(e),
-        ServeError::TooLong(_) => CommandError::Usage(e.to_string()),
         other => CommandError::Server(other),
     }
 }

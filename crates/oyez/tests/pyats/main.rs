@@ -1,0 +1,11 @@
+//! pyATS's reports come here: the built command against real pyATS, recorded answers, and bare sockets.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod better;
+mod client;
+mod crash;
+mod golden;
+mod probe;
+mod support;
+mod wire;
