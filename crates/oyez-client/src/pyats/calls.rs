@@ -94,7 +94,7 @@ impl ReportClient {
         self.nothing("finalize_task", arguments.with("id", id).with("result", result.into())).await
     }
 
-    /// Starts a plugin's part of the run. Usual arguments: `name`, `logfile`.
+    /// Starts a plugin's part of the run. Usual arguments: `name` (its id, unless it is said), `logfile`.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`]: the context is a section or a plugin.
@@ -110,6 +110,8 @@ impl ReportClient {
             PluginStage::PreTask(task) => ("PreTaskPlugin", "task_id", task),
             PluginStage::PostTask(task) => ("PostTaskPlugin", "task_id", task),
         };
+        let named = arguments.get("name").is_some();
+        let arguments = if named { arguments } else { arguments.with("name", id) };
         let arguments = arguments.with("id", id).with("type", kind).with(whose, of);
         self.nothing("start_plugin", arguments).await
     }

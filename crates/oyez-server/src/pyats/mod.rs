@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use oyez_model::event::{JobStateChanged, JobSubmitted, ProducerJoined};
 use oyez_model::{JobId, JobSource, JobState, JobUid, ProducerId, Time};
-use oyez_store::{Clock, LeaseName, NewEvent, NewJob, Owner, Store, StoreError, SystemClock};
+use oyez_store::{Clock, Lease, LeaseName, NewEvent, NewJob, Owner, Store, StoreError, SystemClock};
 use oyez_wire::pyats::session::{Rules, Session};
 
 pub use files::Results;
@@ -101,7 +101,7 @@ pub async fn serve(
     let before = home.note().filter(|note| !note.ended);
     let (job, resumed) = find_job(&*store, &home, &options, before.as_ref()).await?;
     let owner = options.owner.clone();
-    let lease = store.acquire(&[LeaseName::Job(job)], &owner, Some(job), LEASE.0).await?;
+    let lease = take(&*store, job, &owner).await?;
     let epoch = lease.first().map(|lease| lease.epoch);
     let info = store.job(job).await?;
     let last = {
@@ -132,6 +132,25 @@ pub async fn serve(
     ready(job);
     let server = Server::new(home, session, journal, Counter::start()?, options, resumed);
     server.run(listener).await
+}
+
+/// Takes the job's lease: at once when the one who has it is known dead on this host, else when it runs out.
+async fn take(store: &dyn Store, job: JobId, owner: &Owner) -> Result<Vec<Lease>, ServeError> {
+    let names = [LeaseName::Job(job)];
+    let until = tokio::time::Instant::now() + 2 * LEASE.0;
+    loop {
+        let held = match store.acquire(&names, owner, Some(job), LEASE.0).await {
+            Err(held @ StoreError::Held { .. }) => held,
+            other => return Ok(other?),
+        };
+        match store.job(job).await?.owner {
+            Some((former, _)) if former.host == owner.host && !files::is_alive(&former) => {
+                store.release(&names, &former).await?;
+            }
+            _ if tokio::time::Instant::now() > until => return Err(held.into()),
+            _ => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
 }
 
 async fn find_job(

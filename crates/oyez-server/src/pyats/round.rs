@@ -94,6 +94,10 @@ impl Server {
     }
 
     pub(super) async fn run(mut self, listener: UnixListener) -> Result<(), ServeError> {
+        if self.expected.is_some() {
+            let turn = Turn { counts: self.session.uncounted(), ..Turn::default() };
+            self.keep(&turn, false);
+        }
         LocalSet::new()
             .run_until(async move {
                 let accept = spawn_local(accept(listener, self.to.clone()));

@@ -56,13 +56,13 @@ pub fn shape(o: &Opaque) -> Shape<'_> {
         OpaqueForm::Call | OpaqueForm::New => {}
     }
     match (o.module.as_str(), o.name.as_str()) {
-        ("pyats.results.result", "TestResult") => {
-            objects::verdict_of(o).map_or(Shape::Object, Shape::Result)
+        ("pyats.results.result", "TestResult") => objects::verdict_of(o).map_or(Shape::Object, Shape::Result),
+        ("pyats.results.counter", "ResultCounter") => {
+            match o.args.first().and_then(objects::counter_of_map) {
+                Some(counter) => Shape::Counter(counter),
+                None => Shape::Object,
+            }
         }
-        ("pyats.results.counter", "ResultCounter") => match o.args.first().and_then(objects::counter_of_map) {
-            Some(counter) => Shape::Counter(counter),
-            None => Shape::Object,
-        },
         ("pyats.results.context", "TestableId") => match o.args.first() {
             Some(Value::Text(text)) => Shape::Text(text),
             _ => Shape::Object,
@@ -175,7 +175,15 @@ fn put_other(o: &Opaque, out: &mut String) {
         ("uuid", "UUID", _) => match o.state.as_ref().and_then(|s| s.get("int")).and_then(bits) {
             Some(n) => {
                 let h = format!("{n:032x}");
-                let _ = write!(out, "UUID('{}-{}-{}-{}-{}')", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]);
+                let _ = write!(
+                    out,
+                    "UUID('{}-{}-{}-{}-{}')",
+                    &h[..8],
+                    &h[8..12],
+                    &h[12..16],
+                    &h[16..20],
+                    &h[20..]
+                );
             }
             None => put_call(o, out),
         },
@@ -270,7 +278,12 @@ fn put_counter(counter: &Counter, out: &mut String) {
     for (name, n) in Counter::NAMES.iter().zip(counter.of) {
         let _ = write!(out, "'{name}': {n}, ");
     }
-    let _ = write!(out, "'total': {}, 'success_rate': {}}}", counter.total(), repr::float(counter.success_rate()));
+    let _ = write!(
+        out,
+        "'total': {}, 'success_rate': {}}}",
+        counter.total(),
+        repr::float(counter.success_rate())
+    );
 }
 
 fn put_pairs(pairs: &[(Value, Value)], out: &mut String) {
@@ -338,8 +351,12 @@ mod tests {
         assert_eq!(printed(object("builtins", "range", vec![0.into(), 3.into(), 1.into()])), "range(0, 3)");
         let frozen = object("builtins", "frozenset", vec![Value::List(vec![1.into()])]);
         assert_eq!(printed(frozen), "frozenset({1})");
-        assert_eq!(printed(object("builtins", "bytearray", vec![Value::Bytes(vec![b'a'])])), "bytearray(b'a')");
-        let uuid = Opaque { state: Some(objects::map([("int", Value::Int(5))])), ..object("uuid", "UUID", vec![]) };
+        assert_eq!(
+            printed(object("builtins", "bytearray", vec![Value::Bytes(vec![b'a'])])),
+            "bytearray(b'a')"
+        );
+        let uuid =
+            Opaque { state: Some(objects::map([("int", Value::Int(5))])), ..object("uuid", "UUID", vec![]) };
         assert_eq!(printed(uuid), "UUID('00000000-0000-0000-0000-000000000005')");
         assert_eq!(printed(Opaque::global("builtins", "int")), "<class 'int'>");
         let made = Opaque { form: OpaqueForm::New, ..object("my.mod", "Widget", vec![]) };

@@ -33,7 +33,9 @@ pub fn text_of_id(value: &Value) -> String {
             o.args.first().and_then(Value::as_str).unwrap_or_default().to_owned()
         }
         // The same object in protocols 0 and 1: its class, `str`, and the text.
-        Value::Opaque(o) if o.name == "_reconstructor" && o.args.get(2).is_some_and(|t| t.as_str().is_some()) => {
+        Value::Opaque(o)
+            if o.name == "_reconstructor" && o.args.get(2).is_some_and(|t| t.as_str().is_some()) =>
+        {
             o.args[2].as_str().unwrap_or_default().to_owned()
         }
         other => super::repr::plain(other),

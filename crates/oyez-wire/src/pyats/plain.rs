@@ -39,8 +39,24 @@ pub fn resolve(text: &str) -> Plain {
 fn is_bool(text: &str) -> bool {
     matches!(
         text,
-        "yes" | "Yes" | "YES" | "no" | "No" | "NO" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "on"
-            | "On" | "ON" | "off" | "Off" | "OFF"
+        "yes"
+            | "Yes"
+            | "YES"
+            | "no"
+            | "No"
+            | "NO"
+            | "true"
+            | "True"
+            | "TRUE"
+            | "false"
+            | "False"
+            | "FALSE"
+            | "on"
+            | "On"
+            | "ON"
+            | "off"
+            | "Off"
+            | "OFF"
     )
 }
 
@@ -104,7 +120,10 @@ fn is_float(text: &str) -> bool {
     }
     let exponent = |rest: &mut Rest<'_>| {
         rest.is_done()
-            || rest.byte(|b| matches!(b, b'e' | b'E')) && rest.byte(sign) && rest.some(digit) > 0 && rest.is_done()
+            || rest.byte(|b| matches!(b, b'e' | b'E'))
+                && rest.byte(sign)
+                && rest.some(digit) > 0
+                && rest.is_done()
     };
     let mut rest = Rest(text.as_bytes());
     if text.starts_with('.') {
@@ -226,8 +245,25 @@ mod tests {
             (
                 Plain::Text,
                 &[
-                    "y", "nULL", "1e5", "1.5e3", "08", "0b", "0x", "1.2.3", "26.9.1", "2026-1-2", "a", "-", ".", "+.nan",
-                    "1:60", "2026-01-02 03:04", "2026-01-02 03:04:05+05:30:10", "--1", "_1",
+                    "y",
+                    "nULL",
+                    "1e5",
+                    "1.5e3",
+                    "08",
+                    "0b",
+                    "0x",
+                    "1.2.3",
+                    "26.9.1",
+                    "2026-1-2",
+                    "a",
+                    "-",
+                    ".",
+                    "+.nan",
+                    "1:60",
+                    "2026-01-02 03:04",
+                    "2026-01-02 03:04:05+05:30:10",
+                    "--1",
+                    "_1",
                 ],
             ),
         ];

@@ -32,7 +32,9 @@ fn equal_step_ids_of_parallel_children_each_get_a_section() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|s| (s["id"].as_str().unwrap(), s["name"].as_str().unwrap(), s["result"]["value"].as_str().unwrap()))
+        .map(|s| {
+            (s["id"].as_str().unwrap(), s["name"].as_str().unwrap(), s["result"]["value"].as_str().unwrap())
+        })
         .collect();
     assert_eq!(seen, [("STEP 1", "one", "passed"), ("STEP 1 #2", "two", "passx")]);
 }
@@ -60,7 +62,8 @@ fn a_result_that_is_none_is_refused_and_the_section_can_still_be_stopped() {
     let mut client = Wire::client(&server.socket(), "100", "1");
     begin(&mut client);
     client.does("start_section", &[("id", "s".into())]);
-    let (class, text) = client.refused("stop_section", &[("name", "new".into()), ("result", "failed".into())]);
+    let (class, text) =
+        client.refused("stop_section", &[("name", "new".into()), ("result", "failed".into())]);
     assert_eq!((class.as_str(), text.as_str()), ("AttributeError", "'str' object has no attribute 'clone'"));
     // Refused whole: not even what was right about it was taken.
     let section = client.call("get_section", &[]);
@@ -88,7 +91,8 @@ fn an_id_that_is_not_the_open_section_s_is_an_error_and_renames_nothing() {
     let mut client = Wire::client(&server.socket(), "100", "1");
     begin(&mut client);
     client.does("start_section", &[("id", "b".into())]);
-    let (class, text) = client.refused("stop_section", &[("id", "other".into()), ("result", result(Outcome::Passed))]);
+    let (class, text) =
+        client.refused("stop_section", &[("id", "other".into()), ("result", result(Outcome::Passed))]);
     assert_eq!(class, "InvalidRequestError");
     assert!(text.contains("other") && text.contains('b'), "{text}");
     client.does("stop_section", &[("id", "b".into()), ("result", result(Outcome::Passed))]);
@@ -177,7 +181,8 @@ fn a_plugin_without_a_result_does_not_block_the_report() {
     let server = Server::start(&["--strict"]);
     let mut client = Wire::client(&server.socket(), "100", "1");
     begin(&mut client);
-    let plugin = [("id", "p".into()), ("name", "n".into()), ("type", "PreTaskPlugin".into()), ("task_id", "T".into())];
+    let plugin =
+        [("id", "p".into()), ("name", "n".into()), ("type", "PreTaskPlugin".into()), ("task_id", "T".into())];
     client.does("start_plugin", &plugin);
     client.does("stop_plugin", &[("result", Value::Null)]);
     end(&mut client);
@@ -201,7 +206,10 @@ fn a_slow_subscriber_loses_nothing_and_stalls_nobody() {
     let many = 20_000;
     let text = "x".repeat(400);
     for n in 0..many {
-        client.does("start_section", &[("id", format!("s{n}").as_str().into()), ("name", text.as_str().into())]);
+        client.does(
+            "start_section",
+            &[("id", format!("s{n}").as_str().into()), ("name", text.as_str().into())],
+        );
         client.does("stop_section", &[("result", result(Outcome::Passed))]);
     }
     client.does("stop_task", &[]);

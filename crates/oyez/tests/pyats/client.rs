@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use oyez_client::pyats::{
-    Arguments, Error, EventName, Events, Options, PluginStage, PushedEvent, ReportClient, TestResult, subscribe,
+    Arguments, Error, EventName, Events, Options, PluginStage, PushedEvent, ReportClient, TestResult,
+    subscribe,
 };
 use oyez_model::{Outcome, Value};
 
@@ -118,14 +119,16 @@ async fn a_client_of_a_child_process_nests_in_what_its_parent_has_open() {
 
 #[tokio::test]
 async fn a_server_that_is_killed_is_not_noticed() {
-    let mut server = Server::start(&[]);
+    // The next server is of the same owner: a stranger would wait until the lease of the killed one has run out.
+    let owner = ["--owner", &std::process::id().to_string()];
+    let mut server = Server::start(&owner);
     let mut client = begun(&server).await;
     for n in 0..6 {
         let id = format!("step-{n}");
         client.start_section(&id, Arguments::new()).await.unwrap();
-        server.kill_and_restart(&[]);
+        server.kill_and_restart(&owner);
         client.add_detail("still here").await.unwrap();
-        server.kill_and_restart(&[]);
+        server.kill_and_restart(&owner);
         client.stop_section(Arguments::new().with("result", Outcome::Passed)).await.unwrap();
     }
     let case = client.get_section(&["T1", "case"]).await.unwrap().unwrap();
@@ -151,10 +154,18 @@ async fn a_subscriber_gets_each_event_with_its_fields() {
     assert!(server.ended().success());
     let names: Vec<EventName> = got.iter().map(|event| event.event.clone()).collect();
     use EventName::{
-        InitTask, InitTestsuite, StartSection, StartTask, StartTestsuite, StopSection, StopTask, StopTestsuite,
+        InitTask, InitTestsuite, StartSection, StartTask, StartTestsuite, StopSection, StopTask,
+        StopTestsuite,
     };
     let expected = [
-        InitTestsuite, StartTestsuite, InitTask, StartTask, StartSection, StopSection, StopTask, StopTestsuite,
+        InitTestsuite,
+        StartTestsuite,
+        InitTask,
+        StartTask,
+        StartSection,
+        StopSection,
+        StopTask,
+        StopTestsuite,
     ];
     assert_eq!(names, expected);
     let stop = &got[5];

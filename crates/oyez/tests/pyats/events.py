@@ -27,7 +27,8 @@ def found(folder):
 def plain(value):
     """As the recording has it: a result by its parts, anything else that JSON does not know as text."""
     if hasattr(value, "value") and hasattr(value, "reason"):
-        return {"value": value.value, "reason": value.reason, "data": value.data}
+        parts = {"value": value.value, "reason": value.reason, "data": plain(value.data)}
+        return {key: part for key, part in parts.items() if part is not None}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

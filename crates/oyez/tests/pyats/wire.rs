@@ -46,7 +46,8 @@ impl Wire {
     pub fn receive(&mut self) -> Option<Value> {
         loop {
             let mut rest = &self.arrived[..];
-            let found = self.frames.next(&mut rest).unwrap().map(|m| pickle::read(m, &Limits::default()).unwrap());
+            let found =
+                self.frames.next(&mut rest).unwrap().map(|m| pickle::read(m, &Limits::default()).unwrap());
             let left = rest.len();
             self.arrived.drain(..self.arrived.len() - left);
             if found.is_some() {

@@ -253,7 +253,16 @@ impl Tests {
         .into());
         write_message(at, message, out);
         let (outcome, reason) = (Some(outcome(status)), Some(reason(message)));
-        out(SectionStopped { id: at, outcome, reason, data: None, rollup: None, ended: None, ..Default::default() }.into());
+        out(SectionStopped {
+            id: at,
+            outcome,
+            reason,
+            data: None,
+            rollup: None,
+            ended: None,
+            ..Default::default()
+        }
+        .into());
     }
 
     fn suite_end(&mut self, out: Sink<'_>) {
@@ -268,7 +277,8 @@ impl Tests {
         if let Some(test) = suite.test {
             let id = SectionRef::own(test);
             let ended = Some(suite.clock.0);
-            out(TestStopped { id, outcome: None, reason: None, retried: None, ended, ..Default::default() }.into());
+            out(TestStopped { id, outcome: None, reason: None, retried: None, ended, ..Default::default() }
+                .into());
         }
     }
 }

@@ -224,7 +224,8 @@ fn number(word: &str) -> Option<Value> {
         return from_digits(word.as_bytes());
     }
     // Rust reads words such as `inf` as well.
-    let has_digits = word.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+    let has_digits =
+        word.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
     has_digits.then(|| word.parse().ok()).flatten().map(Value::Float)
 }
 

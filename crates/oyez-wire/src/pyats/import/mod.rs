@@ -11,8 +11,8 @@ mod source;
 mod yaml;
 
 use oyez_model::event::{
-    ContextClosed, ContextOpened, EventBody, LogSpan, LogSpanned, SectionDetail, SectionStarted, SectionStopped,
-    SectionUpdated, TestStarted, TestStopped,
+    ContextClosed, ContextOpened, EventBody, LogSpan, LogSpanned, SectionDetail, SectionStarted,
+    SectionStopped, SectionUpdated, TestStarted, TestStopped,
 };
 use oyez_model::{SectionRef, Value};
 
@@ -79,12 +79,14 @@ pub fn read(
     first: u64,
     to: &mut dyn FnMut(i64, EventBody),
 ) -> Result<Imported, ImportError> {
-    let mut import = Import { to, next: first, now: 0, found: Imported::default(), suite: false, unhealthy: false };
+    let mut import =
+        Import { to, next: first, now: 0, found: Imported::default(), suite: false, unhealthy: false };
     match format {
         Format::Json => import.all(&mut Json::new(text))?,
         Format::Yaml => {
-            let utf8 = |e: std::str::Utf8Error| {
-                ImportError::Syntax { at: e.valid_up_to(), what: "the text is not UTF-8".to_owned() }
+            let utf8 = |e: std::str::Utf8Error| ImportError::Syntax {
+                at: e.valid_up_to(),
+                what: "the text is not UTF-8".to_owned(),
             };
             let text = yaml::without_surrogates(std::str::from_utf8(text).map_err(utf8)?);
             import.all(&mut Yaml::new(&text))?;
@@ -299,7 +301,14 @@ impl Import<'_> {
             }
             Kind::Task => {
                 of.say_result(result.as_ref().filter(|_| data.is_some()));
-                self.give(TestStopped { id, outcome, reason, ended, peer: some(of.end()), ..Default::default() });
+                self.give(TestStopped {
+                    id,
+                    outcome,
+                    reason,
+                    ended,
+                    peer: some(of.end()),
+                    ..Default::default()
+                });
             }
             Kind::Section | Kind::Plugin => {
                 let rollup = (of.take("ignore") == Some(Value::Bool(true))).then_some(false);

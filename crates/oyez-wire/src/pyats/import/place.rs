@@ -10,8 +10,17 @@ use crate::pyats::tree::{Counter, Kind, Verdict};
 
 /// What is said at an object's end, and not at its beginning.
 const AT_THE_END: [&str; 11] = [
-    "stoptime", "runtime", "logs", "summary", "pluginsummary", "result", "totaltasks", "health_result",
-    "health_summary", "sections", "ignore",
+    "stoptime",
+    "runtime",
+    "logs",
+    "summary",
+    "pluginsummary",
+    "result",
+    "totaltasks",
+    "health_result",
+    "health_summary",
+    "sections",
+    "ignore",
 ];
 
 /// The keys and values of an object that are not yet in any event.
@@ -78,7 +87,9 @@ impl Object {
                 }
             }
             Some(Kind::Task) if self.get("summary").is_some() => Kind::Plugin,
-            Some(Kind::Task) if self.get("type").and_then(Value::as_str).is_some_and(is_plugin) => Kind::Plugin,
+            Some(Kind::Task) if self.get("type").and_then(Value::as_str).is_some_and(is_plugin) => {
+                Kind::Plugin
+            }
             Some(_) => Kind::Section,
         }
     }
@@ -141,7 +152,9 @@ impl Object {
             {
                 // In YAML a sum says its total twice, in JSON once as any counter: there it is not known.
                 let totals = match value {
-                    Value::Map(pairs) => pairs.iter().filter(|(key, _)| key.as_str() == Some("total")).count(),
+                    Value::Map(pairs) => {
+                        pairs.iter().filter(|(key, _)| key.as_str() == Some("total")).count()
+                    }
                     _ => 0,
                 };
                 counter.summed = totals > 1;

@@ -80,27 +80,39 @@ impl<'t> Yaml<'t> {
         self.next.take().ok_or(ImportError::TooDeep)
     }
 
-    fn scalar(&self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, ImportError> {
+    fn scalar(
+        &self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+    ) -> Result<Value, ImportError> {
         let what = match tag {
             None if style == ScalarStyle::Plain => resolve(&text),
             None => Plain::Text,
-            Some(tag) => match tag.to_string().trim_start_matches("tag:yaml.org,2002:").trim_start_matches('!') {
-                "null" => Plain::Null,
-                "bool" => Plain::Bool,
-                "int" => Plain::Int,
-                "float" => Plain::Float,
-                "timestamp" => Plain::Timestamp,
-                "binary" => {
-                    let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-                    let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-                    return bytes.map(Value::Bytes).map_err(|_| self.wrong("'!!binary' holds no base 64"));
+            Some(tag) => {
+                match tag.to_string().trim_start_matches("tag:yaml.org,2002:").trim_start_matches('!') {
+                    "null" => Plain::Null,
+                    "bool" => Plain::Bool,
+                    "int" => Plain::Int,
+                    "float" => Plain::Float,
+                    "timestamp" => Plain::Timestamp,
+                    "binary" => {
+                        let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+                        let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+                        return bytes
+                            .map(Value::Bytes)
+                            .map_err(|_| self.wrong("'!!binary' holds no base 64"));
+                    }
+                    _ => Plain::Text,
                 }
-                _ => Plain::Text,
-            },
+            }
         };
         let value = match what {
             Plain::Null => Some(Value::Null),
-            Plain::Bool => Some(Value::Bool(text.to_ascii_lowercase().starts_with(['y', 't']) || text.len() == 2 && text.to_ascii_lowercase() == "on")),
+            Plain::Bool => Some(Value::Bool(
+                text.to_ascii_lowercase().starts_with(['y', 't'])
+                    || text.len() == 2 && text.to_ascii_lowercase() == "on",
+            )),
             Plain::Int => int(&text),
             Plain::Float => float(&text),
             Plain::Timestamp => timestamp(&text),
@@ -165,7 +177,9 @@ impl Source for Yaml<'_> {
                     Value::Map(pairs)
                 })
             }
-            Event::Alias(_) | Event::UnresolvedAlias(_) => Err(self.wrong("aliases are not taken in results files")),
+            Event::Alias(_) | Event::UnresolvedAlias(_) => {
+                Err(self.wrong("aliases are not taken in results files"))
+            }
             _ => Err(self.wrong("the text ends in the middle: it was cut off")),
         }
     }
@@ -178,7 +192,8 @@ fn int(text: &str) -> Option<Value> {
         Some(rest) => ("-", rest),
         None => ("", digits.strip_prefix('+').unwrap_or(&digits)),
     };
-    let octal = unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|b| b.is_ascii_digit());
+    let octal =
+        unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|b| b.is_ascii_digit());
     let with_prefix = if octal { format!("{sign}0o{}", &unsigned[1..]) } else { format!("{sign}{unsigned}") };
     from_digits(with_prefix.as_bytes())
 }

@@ -18,7 +18,8 @@ pub struct CallError {
 }
 
 /// Where pyATS 26.9 raises it (golden/pyats/results.json).
-const DUPLICATE: &str = "  File \"src/pyats/reporter/server.py\", line 1395, in pyats.reporter.server.ReportServer._client_call
+const DUPLICATE: &str =
+    "  File \"src/pyats/reporter/server.py\", line 1395, in pyats.reporter.server.ReportServer._client_call
   File \"src/pyats/reporter/server.py\", line 947, in pyats.reporter.server.ReportServer.start_section
 ";
 

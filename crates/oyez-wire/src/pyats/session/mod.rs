@@ -218,7 +218,8 @@ impl Session {
         self.turn = Turn { time: Some(now), ..Turn::default() };
         for number in self.clients.here() {
             let gone = |client: &Client| client.token.is_none() || !lives(&client.pid);
-            if !self.conns.values().any(|with| *with == number) && self.clients.get(number).is_some_and(gone) {
+            if !self.conns.values().any(|with| *with == number) && self.clients.get(number).is_some_and(gone)
+            {
                 self.leave(number);
             }
         }
@@ -244,6 +245,28 @@ impl Session {
             self.emit(oyez_model::event::LogSpanned { id, span });
         }
         std::mem::take(&mut self.turn)
+    }
+
+    /// The logs that have come to an end and were not counted: after a restart nobody else will ask.
+    #[must_use]
+    pub fn uncounted(&self) -> Vec<Count> {
+        let mut counts = Vec::new();
+        for ix in 0..self.tree.len() as Ix {
+            let logs = self.tree.node(ix).logs.as_deref();
+            counts.extend(logs.filter(|logs| logs.size.is_some() && logs.size_lines.is_none()).map(|logs| {
+                Count {
+                    ix,
+                    span: LogSpan {
+                        file: logs.file.to_string(),
+                        begin: logs.begin,
+                        size: logs.size,
+                        begin_lines: logs.begin_lines,
+                        size_lines: None,
+                    },
+                }
+            }));
+        }
+        counts
     }
 
     /// Something about the report that its reader must know, as a detail of a section.

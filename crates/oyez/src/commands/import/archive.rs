@@ -29,9 +29,9 @@ pub fn unpack(path: &Path) -> io::Result<tempfile::TempDir> {
         }
         // What an archive says of its sizes need not be true.
         let taken = io::copy(&mut io::Read::take(&mut entry, left + 1), &mut File::create(to)?)?;
-        left = left.checked_sub(taken).ok_or_else(|| {
-            io::Error::other(format!("it unpacks to more than {} GiB", MOST_BYTES >> 30))
-        })?;
+        left = left
+            .checked_sub(taken)
+            .ok_or_else(|| io::Error::other(format!("it unpacks to more than {} GiB", MOST_BYTES >> 30)))?;
     }
     Ok(folder)
 }

@@ -66,12 +66,21 @@ async fn one(store: &Arc<SqliteStore>, path: &Path) -> Result<(), CommandError> 
     let imported = Import::new(store, path, &text).all(text, format, logs).await?;
     let row = store.job(imported.job).await?.row;
     let again = if imported.again { ", imported before" } else { "" };
-    println!("job {}  {}  {}  {} objects{again}", imported.job, crate::show::moment(row.submitted), row.name, imported.objects);
+    println!(
+        "job {}  {}  {}  {} objects{again}",
+        imported.job,
+        crate::show::moment(row.submitted),
+        row.name,
+        imported.objects
+    );
     Ok(())
 }
 
 fn results_in(folder: &Path) -> Result<PathBuf, CommandError> {
-    let found = ["results.json", "results.yaml"].into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let found = ["results.json", "results.yaml"]
+        .into_iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file());
     found.ok_or_else(|| {
         CommandError::Usage(
             "there is no results.json or results.yaml in it: the run was cut off before its report, or it is something \
@@ -102,7 +111,8 @@ impl<'a> Import<'a> {
         let hash = oyez_store::blobs::hash_of(text);
         let mut bits = [0; 10];
         bits.copy_from_slice(&hash.0[..10]);
-        let name = path.file_stem().map_or_else(|| "pyATS".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let name =
+            path.file_stem().map_or_else(|| "pyATS".to_owned(), |stem| stem.to_string_lossy().into_owned());
         Import { store, name, bits, next: 1 }
     }
 
@@ -131,7 +141,8 @@ impl<'a> Import<'a> {
                     let (id, again) = self.begin(*time).await?;
                     if again {
                         drop(from);
-                        let objects = parsing.await.ok().and_then(Result::ok).map_or(0, |found| found.objects);
+                        let objects =
+                            parsing.await.ok().and_then(Result::ok).map_or(0, |found| found.objects);
                         return Ok(Imported { job: id, objects, again });
                     }
                     *job.insert(id)
@@ -181,17 +192,20 @@ impl<'a> Import<'a> {
         };
         let started = NewEvent::new(Time(time), JobStateChanged { state: JobState::Started, error: None });
         // Nobody owns it: an import that was cut off is taken up where it was when it is asked for again.
-        let job = NewJob { time: Time(time), submitted, owner: Some(reap::this_process()), then: vec![started] };
+        let job =
+            NewJob { time: Time(time), submitted, owner: Some(reap::this_process()), then: vec![started] };
         let id = self.store.create_job(job).await?;
         self.next = 3;
         Ok((id, self.store.job(id).await?.row.state.is_final()))
     }
 
     async fn append(&mut self, job: JobId, events: Vec<(i64, EventBody)>) -> Result<(), CommandError> {
-        let events: Vec<NewEvent> = events.into_iter().map(|(time, body)| NewEvent { time: Time(time), body }).collect();
+        let events: Vec<NewEvent> =
+            events.into_iter().map(|(time, body)| NewEvent { time: Time(time), body }).collect();
         let count = events.len() as u64;
         if count > 0 {
-            let batch = Batch { producer: ProducerId::FIRST, first: EventNumber(self.next), events, epoch: None };
+            let batch =
+                Batch { producer: ProducerId::FIRST, first: EventNumber(self.next), events, epoch: None };
             self.store.append(job, batch).await?;
             self.next += count;
         }
