@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use oyez_model::event::{
-    ContextClosed, ContextOpened, EventBody, LogSpan, SectionStarted, SectionStopped, SectionUpdated, TestStarted,
-    TestStopped,
+    ContextClosed, ContextOpened, EventBody, LogSpan, SectionStarted, SectionStopped, SectionUpdated,
+    TestStarted, TestStopped,
 };
 use oyez_model::{Outcome, ProducerId, SectionRef, Value};
 use oyez_report::pyats;
@@ -41,16 +41,30 @@ fn start(id: u64, parent: u64, kind: &str) -> EventBody {
         peer_id: Some(format!("STEP {id}")),
         description: Some("what it does".to_owned()),
         extra: map(&[("continue_", false.into())]),
-        peer: map(&[("xref", map(&[("file", "/jobs/script.py".into()), ("line", 12.into())]).unwrap_or(Value::Null))]),
+        peer: map(&[(
+            "xref",
+            map(&[("file", "/jobs/script.py".into()), ("line", 12.into())]).unwrap_or(Value::Null),
+        )]),
         ..Default::default()
     }
     .into()
 }
 
 fn stop(id: u64) -> EventBody {
-    let span = LogSpan { file: "TaskLog.T".into(), begin: id * 100, begin_lines: Some(id), size: Some(90), size_lines: Some(1) };
-    SectionStopped { id: SectionRef::own(id), outcome: Some(Outcome::Passed), span: Some(span), ..Default::default() }
-        .into()
+    let span = LogSpan {
+        file: "TaskLog.T".into(),
+        begin: id * 100,
+        begin_lines: Some(id),
+        size: Some(90),
+        size_lines: Some(1),
+    };
+    SectionStopped {
+        id: SectionRef::own(id),
+        outcome: Some(Outcome::Passed),
+        span: Some(span),
+        ..Default::default()
+    }
+    .into()
 }
 
 fn main() -> io::Result<()> {
@@ -67,7 +81,16 @@ fn main() -> io::Result<()> {
     let root = SectionRef::default();
     apply(SectionUpdated { peer: map(&[("id", "J".into())]), ..Default::default() }.into());
     apply(ContextOpened { id: root, ..Default::default() }.into());
-    apply(TestStarted { id: 1, parent: root, name: "T".into(), peer_id: Some("T".into()), ..Default::default() }.into());
+    apply(
+        TestStarted {
+            id: 1,
+            parent: root,
+            name: "T".into(),
+            peer_id: Some("T".into()),
+            ..Default::default()
+        }
+        .into(),
+    );
     apply(ContextOpened { id: SectionRef::own(1), ..Default::default() }.into());
     let mut id = 2;
     while id < sections + 2 {
@@ -103,12 +126,18 @@ fn main() -> io::Result<()> {
         println!("{:>8.3} s  {name}: {} bytes", began.elapsed().as_secs_f64(), to.0);
     }
     memory("files");
-    for (format, write) in [(Format::Json, pyats::json as fn(&Tree, &mut dyn Write) -> _), (Format::Yaml, pyats::yaml)] {
+    for (format, write) in
+        [(Format::Json, pyats::json as fn(&Tree, &mut dyn Write) -> _), (Format::Yaml, pyats::yaml)]
+    {
         let mut text = Vec::new();
         write(&tree, &mut text)?;
         let (began, mut events) = (Instant::now(), 0u64);
         let found = import::read(&text, format, 1, &mut |_, _| events += 1).map_err(io::Error::other)?;
-        println!("{:>8.3} s  {format:?} read: {} objects, {events} events", began.elapsed().as_secs_f64(), found.objects);
+        println!(
+            "{:>8.3} s  {format:?} read: {} objects, {events} events",
+            began.elapsed().as_secs_f64(),
+            found.objects
+        );
     }
     Ok(())
 }

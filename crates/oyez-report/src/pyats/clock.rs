@@ -46,7 +46,7 @@ impl Clock {
         push_padded(out, size / 3600, 2);
         out.push(b':');
         push_padded(out, size / 60 % 60, 2);
-        if size % 60 != 0 {
+        if !size.is_multiple_of(60) {
             out.push(b':');
             push_padded(out, size % 60, 2);
         }

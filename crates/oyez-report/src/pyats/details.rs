@@ -151,7 +151,9 @@ impl Report<'_, '_> {
         xml.empty(&["mailto"]);
         xml.open("report");
         xml.empty(&["type"]);
-        for (tag, n) in [("sort", 0), ("outofrange", 0), ("uniquesuites", 0), ("count_common_result_summary", 1)] {
+        for (tag, n) in
+            [("sort", 0), ("outofrange", 0), ("uniquesuites", 0), ("count_common_result_summary", 1)]
+        {
             xml.display(tag, n);
         }
         xml.empty(&["sem"]);
@@ -179,7 +181,14 @@ impl Report<'_, '_> {
         for tag in ["submitter", "user"] {
             xml.leaf(tag, &attribute(tree, ix, tag));
         }
-        xml.empty(&["topology", "logfile begin=\"0\" size=\"-1\"", "tbautoselect", "release", "image", "testbed"]);
+        xml.empty(&[
+            "topology",
+            "logfile begin=\"0\" size=\"-1\"",
+            "tbautoselect",
+            "release",
+            "image",
+            "testbed",
+        ]);
         xml.close("initinfo");
     }
 

@@ -158,7 +158,7 @@ impl Clock {
             Field::Seconds(f) => float(out, *f),
             Field::Result(v) => verdict(out, v, 0),
             Field::Counter(c) => counter(out, c),
-            Field::List(items) => list(out, *items, 0),
+            Field::List(items) => list(out, items, 0),
             Field::Map(pairs) => map(out, pairs, 0),
             Field::Logs(Some(l)) => logs(out, l),
             Field::Int(n) => push_number(out, *n),
@@ -385,7 +385,10 @@ mod tests {
             value(&mut out, &v, 0);
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(written(Value::text("\u{0}\"\\/é😀\u{7f}\n")), r#""\u0000\"\\/\u00e9\ud83d\ude00\u007f\n""#);
+        assert_eq!(
+            written(Value::text("\u{0}\"\\/é😀\u{7f}\n")),
+            r#""\u0000\"\\/\u00e9\ud83d\ude00\u007f\n""#
+        );
         assert_eq!(written(Value::Surrogates(b"a\xed\xa0\x80".to_vec())), r#""a\ud800""#);
         let keys = [Value::Null, true.into(), 1.into(), 1.5.into(), Value::Tuple(vec![1.into()])];
         let map = Value::Map(keys.into_iter().map(|k| (k, Value::Null)).collect());

@@ -1,5 +1,8 @@
 //! pyATS's files, held against those that pyATS's own server wrote.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
+
+mod any;
 mod golden;
 mod values;
 

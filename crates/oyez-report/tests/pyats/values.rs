@@ -1,7 +1,8 @@
 //! Values of all kinds, held against what the real server made of them (`record.py`, `values.json`).
 
 use oyez_model::event::{
-    ContextClosed, ContextOpened, EventBody, SectionStarted, SectionStopped, SectionUpdated, TestStarted, TestStopped,
+    ContextClosed, ContextOpened, EventBody, SectionStarted, SectionStopped, SectionUpdated, TestStarted,
+    TestStopped,
 };
 use oyez_model::{Outcome, ProducerId, SectionRef, Value};
 use oyez_report::pyats;
@@ -55,9 +56,11 @@ fn report(extra: Vec<(Value, Value)>) -> Tree {
     };
     let id = |id: &str| Some(id.to_owned());
     let events: Vec<EventBody> = vec![
-        SectionUpdated { peer: said(vec![("id", "J".into()), ("name", "job".into())]), ..Default::default() }.into(),
+        SectionUpdated { peer: said(vec![("id", "J".into()), ("name", "job".into())]), ..Default::default() }
+            .into(),
         ContextOpened { id: root, ..Default::default() }.into(),
-        TestStarted { id: 1, parent: root, name: "task".into(), peer_id: id("T"), ..Default::default() }.into(),
+        TestStarted { id: 1, parent: root, name: "task".into(), peer_id: id("T"), ..Default::default() }
+            .into(),
         ContextOpened { id: task, ..Default::default() }.into(),
         SectionStarted {
             id: 2,
@@ -120,7 +123,10 @@ fn what_json_cannot_say_is_told_and_costs_nothing_else() {
         ("unknown", "{\"repr\": \"Port(3)\", \"type\": \"<class 'lab.Port'>\"}"),
         ("deque", "[1, 2]"),
         ("bytes_key", "{\"b'x'\": 1}"),
-        ("uuid", "{\"repr\": \"UUID('00000000-0000-0000-0000-000000000005')\", \"type\": \"<class 'uuid.UUID'>\"}"),
+        (
+            "uuid",
+            "{\"repr\": \"UUID('00000000-0000-0000-0000-000000000005')\", \"type\": \"<class 'uuid.UUID'>\"}",
+        ),
     ];
     for (id, want) in cases {
         assert_eq!(json(id), want, "{id}");
@@ -132,7 +138,8 @@ fn results_yaml_comes_back_from_what_it_says() {
     let mut extra = Recorded::read().extra();
     // Of a counter or a result in an extra YAML says no more than of a dictionary, and lone surrogates it does not take.
     extra.retain(|(key, _)| key.as_str() != Some("counts") && key.as_str() != Some("results"));
-    let yaml = written(&report(extra), pyats::yaml).replace("\\uD83D", "\\uFFFD").replace("\\uD800", "\\uFFFD");
+    let yaml =
+        written(&report(extra), pyats::yaml).replace("\\uD83D", "\\uFFFD").replace("\\uD800", "\\uFFFD");
     let tree = imported(yaml.as_bytes(), Format::Yaml);
     assert_same("results.yaml", &yaml, &written(&tree, pyats::yaml));
 }

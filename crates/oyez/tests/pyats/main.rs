@@ -6,6 +6,7 @@ mod better;
 mod client;
 mod crash;
 mod golden;
+mod import;
 mod probe;
 mod support;
 mod wire;

@@ -161,7 +161,8 @@ impl Emitter {
         let mut chars = text.chars().enumerate().peekable();
         while let Some((at, c)) = chars.next() {
             let here = may_break && 0 < at && at < last;
-            let plain = u8::try_from(c).ok().filter(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'));
+            let plain =
+                u8::try_from(c).ok().filter(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'));
             let Some(byte) = plain else {
                 self.run(out, &mut run);
                 let start = out.len();
@@ -248,8 +249,8 @@ fn escaped(out: &mut Vec<u8>, c: u32) {
         0x2029 => b'P',
         c => {
             let (letter, digits) = match c {
-                ..=0xff => (b'x', 2),
-                ..=0xffff => (b'u', 4),
+                0..=0xff => (b'x', 2),
+                0x100..=0xffff => (b'u', 4),
                 _ => (b'U', 8),
             };
             out.extend_from_slice(&[b'\\', letter]);
@@ -272,15 +273,25 @@ impl<'t> Text<'t> {
         std::iter::from_fn(move || {
             let first = *rest.first()?;
             let length = match first {
-                ..0x80 => 1,
-                ..0xe0 => 2,
-                ..0xf0 => 3,
-                _ => 4,
+                0..0x80 => 1,
+                0xc0..0xe0 => 2,
+                0xe0..0xf0 => 3,
+                0xf0..0xf8 => 4,
+                _ => 0,
             };
-            let (bytes, after) = rest.split_at(length.min(rest.len()));
-            rest = after;
-            let lead = u32::from(first) & [0x7f, 0x1f, 0x0f, 0x07][length - 1];
-            Some(bytes[1..].iter().fold(lead, |c, b| c << 6 | u32::from(b & 0x3f)))
+            let goes_on = |b: &u8| b & 0xc0 == 0x80;
+            match rest.split_at_checked(length) {
+                Some((bytes, after)) if length > 0 && bytes[1..].iter().all(goes_on) => {
+                    rest = after;
+                    let lead = u32::from(first) & [0x7f, 0x1f, 0x0f, 0x07][length - 1];
+                    let c = bytes[1..].iter().fold(lead, |c, b| c << 6 | u32::from(b & 0x3f));
+                    Some(if c > 0x10_ffff { 0xfffd } else { c })
+                }
+                _ => {
+                    rest = &rest[1..];
+                    Some(0xfffd)
+                }
+            }
         })
     }
 }

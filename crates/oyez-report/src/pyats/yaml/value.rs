@@ -22,12 +22,13 @@ impl Emitter {
                 self.space(out);
                 let start = out.len();
                 clock.push_full(out, *nanos);
-                (self.column, self.after_space, self.only_indent) = (self.column + out.len() - start, false, false);
+                (self.column, self.after_space, self.only_indent) =
+                    (self.column + out.len() - start, false, false);
             }
             Field::Seconds(f) => self.float(out, indent, *f, false),
             Field::Result(verdict) => self.verdict(out, indent, verdict, 0),
             Field::Counter(counter) => self.counter(out, indent, counter),
-            Field::List(items) => self.list(out, indent, *items, 0),
+            Field::List(items) => self.list(out, indent, items, 0),
             Field::Map(pairs) => self.map(out, indent, pairs, 0),
             Field::Logs(Some(logs)) => self.logs(out, indent, logs),
             Field::Int(n) => self.indicator(out, &n.to_string()),
@@ -171,7 +172,9 @@ impl Emitter {
         let simple = match key {
             Value::List(items) | Value::Tuple(items) => items.is_empty(),
             Value::Map(pairs) => pairs.is_empty(),
-            Value::Opaque(o) if !matches!(shape(o), Shape::Date(_) | Shape::Class | Shape::Placeholder) => false,
+            Value::Opaque(o) if !matches!(shape(o), Shape::Date(_) | Shape::Class | Shape::Placeholder) => {
+                false
+            }
             Value::Set(_) => false,
             leaf => {
                 let mut simple = false;

@@ -218,7 +218,9 @@ impl Import<'_> {
         self.suite = true;
         let id = SectionRef::default();
         let extra = of.take("extra");
-        self.give(SectionUpdated { id, extra, peer: some(of.beginning(Kind::Suite)), ..Default::default() });
+        // The job has its name, too.
+        let name = of.text("name");
+        self.give(SectionUpdated { id, name, extra, peer: some(of.beginning(Kind::Suite)), ..Default::default() });
         if of.started.is_some() {
             self.give(ContextOpened { id, client: None, at: of.started });
         }

@@ -34,7 +34,7 @@ impl Tree {
             EventBody::JobSubmitted(b) if b.source != JobSource::Pyats => {
                 self.submitted = Some((b.name.clone(), time));
             }
-            EventBody::JobStateChanged(b) if b.state.is_final() => self.job_ended(time),
+            EventBody::JobStateChanged(b) if b.state.is_final() => self.job_ended(time, b.error.as_deref()),
             EventBody::RunStarted(b) => {
                 self.need_suite();
                 // Runs have no place in pyATS's report: their tests are the suite's.
@@ -327,7 +327,11 @@ impl Tree {
         }
     }
 
-    fn job_ended(&mut self, time: i64) {
+    fn job_ended(&mut self, time: i64, error: Option<&str>) {
+        // Why a job failed is told where pyATS has remarks.
+        if let (Some(suite), Some(error)) = (self.suite, error) {
+            self.node_mut(suite).details.push(Value::text(error));
+        }
         if let Some(suite) = self.suite
             && self.node(suite).stopped.is_none()
             && self.node(suite).started.is_some()
