@@ -224,7 +224,8 @@ fn datetime(d: &mut Decoder<'_>) -> Result<Value, decode::Error> {
     }
     let civil = d.str()?.parse().map_err(|_| bad("not a civil date and time"))?;
     let offset = Option::<i32>::decode(d, &mut ())?;
-    Ok(Value::DateTime(DateTime { civil, offset, zone: Option::<String>::decode(d, &mut ())? }))
+    let zone = Option::<String>::decode(d, &mut ())?;
+    Ok(Value::DateTime(Box::new(DateTime { civil, offset, zone })))
 }
 
 fn opaque(d: &mut Decoder<'_>, depth: usize) -> Result<Value, decode::Error> {

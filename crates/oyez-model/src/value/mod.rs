@@ -40,7 +40,7 @@ pub enum Value {
     /// A map with any keys, in the order in which it was given.
     Map(Vec<(Value, Value)>),
     /// A date and time, with or without a zone.
-    DateTime(DateTime),
+    DateTime(Box<DateTime>),
     /// An object of a class that is not looked into.
     Opaque(Box<Opaque>),
 }

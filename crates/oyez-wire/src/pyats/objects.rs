@@ -140,11 +140,11 @@ pub fn datetime(nanos: i64, zone: &TimeZone) -> Value {
     let info = zone.to_offset_info(at);
     let micros = at.as_nanosecond().rem_euclid(1_000_000_000) / 1000 * 1000;
     let civil = info.offset().to_datetime(at).with().subsec_nanosecond(micros as i32).build();
-    Value::DateTime(DateTime {
+    Value::DateTime(Box::new(DateTime {
         civil: civil.unwrap_or_else(|_| info.offset().to_datetime(at)),
         offset: Some(info.offset().seconds()),
         zone: Some(info.abbreviation().to_owned()),
-    })
+    }))
 }
 
 /// Nanoseconds since the Unix epoch; one without a zone is taken in `zone`.

@@ -37,7 +37,7 @@ fn leaf() -> impl Strategy<Value = Value> {
         (0..70_000usize).prop_map(|len| Value::Text("x".repeat(len))),
         text().prop_map(|before| Value::Surrogates([before.as_bytes(), b"\xed\xa0\x80"].concat())),
         vec(any::<u8>(), 0..300).prop_map(Value::Bytes),
-        datetime().prop_map(Value::DateTime),
+        datetime().prop_map(|time| Value::DateTime(Box::new(time))),
     ]
 }
 

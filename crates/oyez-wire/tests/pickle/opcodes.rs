@@ -178,9 +178,9 @@ fn dates() {
     let civil = jiff::civil::date(2024, 1, 2).at(3, 4, 5, 6_000);
     let state = b"C\x0a\x07\xe8\x01\x02\x03\x04\x05\0\0\x06";
     let with = |head: &[u8], tail: &[u8]| [head, b"cdatetime\ndatetime\n", state, tail, b"."].concat();
-    is(&with(b"", b"\x85R"), Value::DateTime(DateTime { civil, offset: None, zone: None }));
+    is(&with(b"", b"\x85R"), Value::DateTime(Box::new(DateTime { civil, offset: None, zone: None })));
     let zoned = |offset, zone: Option<&str>| {
-        Value::DateTime(DateTime { civil, offset: Some(offset), zone: zone.map(str::to_owned) })
+        Value::DateTime(Box::new(DateTime { civil, offset: Some(offset), zone: zone.map(str::to_owned) }))
     };
     is(
         &with(b"", b"cdatetime\ntimezone\ncdatetime\ntimedelta\nK\0K\0K\0\x87R\x8c\x03UTC\x86R\x86R"),
@@ -197,9 +197,9 @@ fn dates() {
     let latin1 =
         "V\x07\u{e8}\x01\x02\x03\x04\x05\\u0000\\u0000\x06\n".chars().map(|c| c as u8).collect::<Vec<_>>();
     let old = [b"cdatetime\ndatetime\n(c_codecs\nencode\n(", &latin1[..], b"Vlatin1\ntRtR."].concat();
-    is(&old, Value::DateTime(DateTime { civil, offset: None, zone: None }));
+    is(&old, Value::DateTime(Box::new(DateTime { civil, offset: None, zone: None })));
     let older = [b"cdatetime\ndatetime\n(", &latin1[..], b"tR."].concat();
-    is(&older, Value::DateTime(DateTime { civil, offset: None, zone: None }));
+    is(&older, Value::DateTime(Box::new(DateTime { civil, offset: None, zone: None })));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_start_time_without_a_zone_is_refused_and_leaves_the_context_as_it_was() {
     let mut client = Wire::client(&server.socket(), "100", "1");
     begin(&mut client);
     let civil = "2026-01-02T03:04:05".parse().unwrap();
-    let naive = Value::DateTime(oyez_model::value::DateTime { civil, offset: None, zone: None });
+    let naive = Value::DateTime(Box::new(oyez_model::value::DateTime { civil, offset: None, zone: None }));
     let (class, _) = client.refused("start_section", &[("id", "s".into()), ("starttime", naive)]);
     assert_eq!(class, "TypeError");
     assert_eq!(client.call("get_section", &[]).get("id"), Some(&"T".into()));

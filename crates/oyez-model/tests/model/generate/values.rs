@@ -32,7 +32,7 @@ fn leaf() -> impl Strategy<Value = Value> {
     let big = (any::<bool>(), vec(any::<u8>(), 0..40))
         .prop_map(|(negative, magnitude)| Value::Big(BigInt { negative, magnitude }));
     let time = (civil(), option::of(-90_000..90_000i32), option::of(text()))
-        .prop_map(|(civil, offset, zone)| Value::DateTime(DateTime { civil, offset, zone }));
+        .prop_map(|(civil, offset, zone)| Value::DateTime(Box::new(DateTime { civil, offset, zone })));
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),

@@ -220,7 +220,13 @@ impl Import<'_> {
         let extra = of.take("extra");
         // The job has its name, too.
         let name = of.text("name");
-        self.give(SectionUpdated { id, name, extra, peer: some(of.beginning(Kind::Suite)), ..Default::default() });
+        self.give(SectionUpdated {
+            id,
+            name,
+            extra,
+            peer: some(of.beginning(Kind::Suite)),
+            ..Default::default()
+        });
         if of.started.is_some() {
             self.give(ContextOpened { id, client: None, at: of.started });
         }

@@ -221,5 +221,5 @@ fn timestamp(text: &str) -> Option<Value> {
     let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
     let civil = pieces.date().to_datetime(pieces.time()?);
     let offset = pieces.to_numeric_offset().map(|o| o.seconds());
-    Some(Value::DateTime(DateTime { civil, offset, zone: None }))
+    Some(Value::DateTime(Box::new(DateTime { civil, offset, zone: None })))
 }

@@ -188,7 +188,7 @@ impl<'a> Builder<'a, '_> {
         let Some((module, name)) = arena.direct(object.callee) else { return Ok(None) };
         let args = arena.parts(object.args);
         Ok(match (module, name, args) {
-            ("datetime", "datetime", _) => arena.datetime(args).map(Value::DateTime),
+            ("datetime", "datetime", _) => arena.datetime(args).map(|time| Value::DateTime(Box::new(time))),
             ("_codecs" | "codecs", "encode", _) => match arena.latin1_of(args) {
                 Some(bytes) => {
                     self.weigh(bytes.len())?;

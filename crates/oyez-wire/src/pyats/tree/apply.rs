@@ -328,6 +328,7 @@ impl Tree {
     }
 
     fn job_ended(&mut self, time: i64, error: Option<&str>) {
+        self.need_suite();
         // Why a job failed is told where pyATS has remarks.
         if let (Some(suite), Some(error)) = (self.suite, error) {
             self.node_mut(suite).details.push(Value::text(error));
@@ -434,7 +435,7 @@ impl Tree {
                 }
             }
             "health_summary" => match objects::counter(value) {
-                Some(counter) => self.node_mut(ix).health_counter = counter,
+                Some(counter) => self.node_mut(ix).health_counter = Some(Box::new(counter)),
                 None => self.node_mut(ix).set("health_summary", value.clone()),
             },
             _ => {

@@ -99,7 +99,7 @@ impl Tree {
             "health_result" => or_nothing(node.health.clone().map(Field::Result)),
             "health_summary" => match node.attribute("health_summary") {
                 Some(said) => Some(Field::Value(said)),
-                None => Some(Field::Counter(node.health_counter)),
+                None => Some(Field::Counter(node.health_counts())),
             },
             "logfile" if node.kind == Kind::Task => {
                 Some(node.attribute("logfile").map_or(Field::Nothing, Field::Value))

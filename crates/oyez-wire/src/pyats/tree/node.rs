@@ -316,7 +316,7 @@ pub struct Node {
     /// Health checks.
     pub health: Option<Verdict>,
     /// Health checks by result.
-    pub health_counter: Counter,
+    pub health_counter: Option<Box<Counter>>,
     /// Children, in order.
     pub children: Vec<Ix>,
     /// How many placeholders for duplicates it has.
@@ -351,7 +351,7 @@ impl Node {
             extra: Vec::new(),
             logs: None,
             health: None,
-            health_counter: Counter::default(),
+            health_counter: None,
             children: Vec::new(),
             duplicates: 0,
             owner: None,
@@ -370,8 +370,18 @@ impl Node {
     pub fn set(&mut self, name: &'static str, value: Value) {
         match self.attributes.iter_mut().find(|(key, _)| *key == name) {
             Some((_, old)) => *old = value,
-            None => self.attributes.push((name, value)),
+            None => {
+                // Most have one or two for ever: no room is kept for more.
+                self.attributes.reserve_exact(1);
+                self.attributes.push((name, value));
+            }
         }
+    }
+
+    /// Its health checks by result.
+    #[must_use]
+    pub fn health_counts(&self) -> Counter {
+        self.health_counter.as_deref().copied().unwrap_or_default()
     }
 
     /// Its name, as it is shown to people.
@@ -399,5 +409,15 @@ impl Node {
             }),
             _ => self.result.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// 100,000 sections are to be held in less than 100 MB, everything else included.
+    #[test]
+    fn a_node_is_small() {
+        assert!(size_of::<super::Node>() <= 352, "{}", size_of::<super::Node>());
+        assert!(size_of::<oyez_model::Value>() <= 32, "{}", size_of::<oyez_model::Value>());
     }
 }

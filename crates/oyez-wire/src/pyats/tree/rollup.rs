@@ -86,13 +86,13 @@ impl Tree {
         }
         let had = self.node(ix).health.is_some();
         let health = self.node(ix).health.as_ref().map_or(Outcome::Passed, |h| h.outcome);
-        let counter = self.node(ix).health_counter;
+        let counter = self.node(ix).health_counts();
         if !had {
             self.node_mut(ix).health = Some(Verdict::of(Outcome::Passed));
         }
         let deep = depth >= 3;
         let above = self.node_mut(parent);
-        above.health_counter.merge(&counter);
+        above.health_counter.get_or_insert_default().merge(&counter);
         if deep || had {
             let rolled = above.health.as_ref().map_or(health, |h| h.outcome.rollup(health));
             above.health = Some(Verdict::of(rolled));
@@ -119,7 +119,7 @@ impl Tree {
                     if let Some(own) = &node.health {
                         let (outcome, counter) = health.get_or_insert((own.outcome, Counter::default()));
                         *outcome = outcome.rollup(own.outcome);
-                        counter.merge(&node.health_counter);
+                        counter.merge(&node.health_counts());
                     }
                 }
             }
@@ -144,7 +144,7 @@ impl Tree {
             if let Some(own) = &node.health {
                 let (outcome, counter) = health.get_or_insert((own.outcome, Counter::default()));
                 *outcome = outcome.rollup(own.outcome);
-                counter.merge(&node.health_counter);
+                counter.merge(&node.health_counts());
             }
         }
         summary.summed = false;
@@ -170,7 +170,7 @@ impl Tree {
         }
         if let Some((outcome, counter)) = health {
             node.health = Some(Verdict::of(outcome));
-            node.health_counter = counter;
+            node.health_counter = Some(Box::new(counter));
         }
     }
 }
