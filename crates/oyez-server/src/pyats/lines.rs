@@ -164,6 +164,7 @@ impl Known {
         if at == byte {
             return Ok(lines);
         }
+        let mut ends_with_return = false;
         let mut buffer = vec![0; STEP.min(usize::try_from(byte - at).unwrap_or(STEP)) + 1];
         while at < byte {
             // One byte more than is counted tells whether a `\r` at the end is half of a `\r\n`.
@@ -174,9 +175,13 @@ impl Known {
             }
             let counted = got.min(wanted);
             let next = buffer.get(counted).filter(|_| got > counted).copied();
-            let is_last = at + counted as u64 == byte;
-            lines += ends(&buffer[..counted], if is_last { None } else { next });
+            lines += ends(&buffer[..counted], next);
             at += counted as u64;
+            ends_with_return = buffer[counted - 1] == b'\r';
+        }
+        // Whether a `\r` at this place is half of a line end may be known only later.
+        if ends_with_return {
+            return Ok(lines);
         }
         self.places.insert(after, (byte, lines));
         Ok(lines)
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_line_end_cut_by_a_place_counts_on_one_side_only() {
-        assert_eq!(counted(b"a\r\nb\n", 2, 3).unwrap(), (1, 1));
+        assert_eq!(counted(b"a\r\nb\n", 2, 3).unwrap(), (0, 2));
     }
 
     #[test]
@@ -240,5 +245,27 @@ mod tests {
         let mut text = vec![b'x'; STEP - 1];
         text.extend_from_slice(b"\r\nmore\n");
         assert_eq!(counted(&text, 0, text.len() as u64).unwrap(), (0, 2));
+    }
+
+    #[test]
+    fn a_log_that_was_rotated_or_cut_is_counted_anew_and_an_unlinked_one_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut known = FxHashMap::default();
+        let mut lines = |text: Option<&str>, begin: u64, size: u64| {
+            if let Some(text) = text {
+                std::fs::write(dir.path().join("new"), text).unwrap();
+                std::fs::rename(dir.path().join("new"), &path).unwrap();
+            }
+            let mut span = LogSpan { begin, size: Some(size), ..LogSpan::default() };
+            count(&mut known, &path, &mut span)
+                .map(|()| (span.begin_lines.unwrap_or(9), span.size_lines.unwrap_or(9)))
+        };
+        assert_eq!(lines(Some("a\nb\nc\n"), 2, 4).unwrap(), (1, 2));
+        // Another file by this name, shorter than what was counted.
+        assert_eq!(lines(Some("a\n"), 0, 2).unwrap(), (0, 1));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(lines(None, 0, 2).unwrap(), (0, 1));
+        assert!(count(&mut FxHashMap::default(), &path, &mut LogSpan::default()).is_err());
     }
 }

@@ -274,3 +274,48 @@ fn a_killed_server_goes_on_where_it_was() {
     wire.does("stop_server", &[]);
     assert!(server.ended().success(), "{}", server.log());
 }
+
+#[test]
+fn a_termination_stops_what_is_open_and_tells_subscribers_to_the_end() {
+    let mut server = Server::start(&[]);
+    let mut subscriber = Wire::connect(&server.socket());
+    assert_eq!(subscriber.call("subscribe_client", &[]), Value::Null);
+    let mut client = Wire::client(&server.socket(), "100", "1");
+    begin(&mut client);
+    client.does("start_section", &[("id", "s".into())]);
+    server.terminate();
+    assert!(server.ended().success(), "{}", server.log());
+    let mut seen = Vec::new();
+    while let Some(event) = subscriber.receive() {
+        seen.push(event.get("event").and_then(Value::as_str).unwrap_or_default().to_owned());
+    }
+    assert_eq!(seen[seen.len() - 3..], ["stop_section", "stop_task", "stop_testsuite"], "{seen:?}");
+    assert_eq!(client.receive(), None);
+}
+
+#[test]
+fn a_run_s_folder_with_a_long_path_is_served_through_a_link() {
+    let long = "x".repeat(120);
+    let server = Server::start_in(&long, &[]);
+    assert!(server.socket().as_os_str().len() > 108);
+    // What a client does whose system takes no such path: through the folder's descriptor.
+    let folder = std::fs::File::open(server.folder()).unwrap();
+    let short = format!("/proc/self/fd/{}/reporter.sock", std::os::fd::AsRawFd::as_raw_fd(&folder));
+    let mut client = Wire::client(std::path::Path::new(&short), "100", "1");
+    assert_eq!(client.call("ping", &[]), "pong".into());
+}
+
+#[test]
+fn bytes_that_are_no_pickle_are_refused_and_the_connection_goes_on() {
+    use std::io::Write;
+    let server = Server::start(&[]);
+    let mut client = Wire::client(&server.socket(), "100", "1");
+    for junk in [&b""[..], b"\x80\x04junk", b"not a pickle", b"\x80\x04cos\nsystem\n(S'true'\ntR."] {
+        let mut bytes = Vec::new();
+        oyez_wire::pyats::frame::encode(junk, &mut bytes);
+        client.stream.write_all(&bytes).unwrap();
+        let reply = client.receive().unwrap();
+        assert!(reply.get("exception").is_some(), "{junk:?}: {reply:?}");
+    }
+    assert_eq!(client.call("ping", &[]), "pong".into());
+}

@@ -51,7 +51,10 @@ fn a_run_s_folder_becomes_a_job_with_its_name_its_dates_and_its_logs_once() {
     let logs = text(&command(data.path(), &["logs", "1"]).stdout);
     let one = logs.lines().find(|line| line.contains("in one")).unwrap();
     assert!(one.contains("one"), "{one}");
-    assert!(logs.lines().find(|line| line.contains("before")).is_some_and(|line| !line.contains("/one")), "{logs}");
+    assert!(
+        logs.lines().find(|line| line.contains("before")).is_some_and(|line| !line.contains("/one")),
+        "{logs}"
+    );
 }
 
 #[test]
@@ -61,7 +64,10 @@ fn a_file_that_is_no_report_is_said_with_what_is_wrong_and_the_others_come_in() 
     let bad = data.path().join("bad.json");
     std::fs::write(&bad, "{\"version\": \"3.4\", \"report\": {\"type\": \"TestSuite\", \"id\"").unwrap();
     let good = server.folder().join("results.json");
-    let output = command(&data.path().join("store"), &["import", "pyats", bad.to_str().unwrap(), good.to_str().unwrap()]);
+    let output = command(
+        &data.path().join("store"),
+        &["import", "pyats", bad.to_str().unwrap(), good.to_str().unwrap()],
+    );
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("bad.json"), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("nightly"), "{}", text(&output.stdout));
@@ -92,7 +98,10 @@ fn an_archive_whose_names_lead_out_of_it_writes_nothing_outside() {
 #[test]
 fn every_job_can_be_had_as_pyats_results() {
     let data = tempfile::tempdir().unwrap();
-    let ran = command(data.path(), &["run", "../../examples/hello.yaml", "--format", "quiet", "--out", "/dev/null/no"]);
+    let ran = command(
+        data.path(),
+        &["run", "../../examples/hello.yaml", "--format", "quiet", "--out", "/dev/null/no"],
+    );
     // The folder cannot be made: nothing was started. With one that can, it runs.
     assert!(!ran.status.success());
     let out = data.path().join("out");

@@ -67,23 +67,29 @@ pub fn text(bytes: &[u8]) -> String {
 /// A report server in a folder of its own; ended with the test.
 pub struct Server {
     folder: tempfile::TempDir,
+    name: String,
     child: Child,
 }
 
 impl Server {
     /// Starts one, with these options.
     pub fn start(options: &[&str]) -> Server {
+        Self::start_in("run", options)
+    }
+
+    /// The same, with the run's folder named so.
+    pub fn start_in(name: &str, options: &[&str]) -> Server {
         let folder = tempfile::Builder::new().prefix("oy").tempdir().unwrap();
-        let child = Self::spawn(folder.path(), options);
-        let server = Server { folder, child };
+        let child = Self::spawn(folder.path(), name, options);
+        let server = Server { folder, name: name.to_owned(), child };
         server.wait_ready();
         server
     }
 
-    fn spawn(folder: &Path, options: &[&str]) -> Child {
+    fn spawn(folder: &Path, name: &str, options: &[&str]) -> Child {
         Command::new(oyez())
             .args(["pyats", "serve"])
-            .arg(folder.join("run"))
+            .arg(folder.join(name))
             .arg("--data")
             .arg(folder.join("data"))
             .args(options)
@@ -95,7 +101,7 @@ impl Server {
 
     fn wait_ready(&self) {
         let until = Instant::now() + Duration::from_secs(20);
-        while UnixStream::connect(self.socket()).is_err() {
+        while UnixStream::connect(self.reached()).is_err() {
             assert!(Instant::now() < until, "the server did not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -105,16 +111,27 @@ impl Server {
     pub fn kill_and_restart(&mut self, options: &[&str]) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = Self::spawn(self.folder.path(), options);
+        self.child = Self::spawn(self.folder.path(), &self.name, options);
         self.wait_ready();
     }
 
     pub fn folder(&self) -> PathBuf {
-        self.folder.path().join("run")
+        self.folder.path().join(&self.name)
     }
 
     pub fn socket(&self) -> PathBuf {
         self.folder().join("reporter.sock")
+    }
+
+    /// The socket by a path that every system takes.
+    fn reached(&self) -> PathBuf {
+        std::fs::read_link(self.socket()).unwrap_or_else(|_| self.socket())
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
     }
 
     pub fn log(&self) -> String {
