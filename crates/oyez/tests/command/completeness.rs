@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::lab::{Lab, descriptor, poll, shell};
+use crate::lab::{Lab, Running, descriptor, poll, shell};
 
 const RESULTS: &str = r#"<testsuites><testsuite name="s" tests="3"><testcase name="a"/><testcase name="b"/>
 <testcase name="c"><failure message="m"/></testcase></testsuite></testsuites>"#;
@@ -148,10 +148,13 @@ fn a_target_that_never_started_makes_the_report_incomplete() {
 #[test]
 fn output_that_could_not_be_kept_is_counted() {
     let lab = Lab::new();
-    // Someone else writes to the store for as long as the command runs: what it prints finds no room.
+    // Someone else writes to the store for as long as the command runs, and there is no place for files: what it prints
+    // finds no room.
     lab.oyez(&["exec", "--", "true"]).ended(0);
     let script = "echo begun; until [ -e locked ]; do sleep 0.01; done; head -c 60000000 /dev/zero | tr '\\0' x; : > printed";
-    let running = lab.start(&["exec", "--", "sh", "-c", script]);
+    let mut command = lab.command(&["exec", "--", "sh", "-c", script]);
+    command.env("TMPDIR", lab.path("nowhere"));
+    let running = Running::of(command);
     lab.wait_for("log_text");
     let other = rusqlite::Connection::open(lab.path("store").join(oyez_store::sqlite::FILE)).unwrap();
     poll("the store was never free", || other.execute_batch("BEGIN IMMEDIATE").ok());
