@@ -15,7 +15,8 @@ use oyez_store::{Batch, Clock, JobFilter, JobInfo, NewEvent, Owner, Store, Store
 pub async fn reap(store: &dyn Store) -> Result<(), StoreError> {
     let running = vec![JobState::Unknown, JobState::Started, JobState::Cancelling];
     for info in store.jobs(JobFilter { states: running, ..JobFilter::default() }).await? {
-        if let Some(why) = is_gone(&info) {
+        // What cannot be read cannot be written to either.
+        if let (Some(why), None) = (is_gone(&info), &info.damage) {
             cut_off(store, &info, &why).await?;
         }
     }

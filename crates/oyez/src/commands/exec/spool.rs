@@ -192,13 +192,11 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may: its panic is the report")]
-
     use super::*;
 
-    fn piece(n: usize) -> Piece {
+    fn piece(n: u8) -> Piece {
         let stream = if n.is_multiple_of(3) { Stream::Stderr } else { Stream::Stdout };
-        Piece { time: Time(n as i64), stream, bytes: vec![n as u8; n] }
+        Piece { time: Time(n.into()), stream, bytes: vec![n; n.into()] }
     }
 
     #[tokio::test]
@@ -227,7 +225,7 @@ mod tests {
         let mut all = 0;
         for n in 1..40 {
             spool.push(piece(n));
-            all += n as u64;
+            all += u64::from(n);
         }
         spool.close();
         let mut kept = 0;
