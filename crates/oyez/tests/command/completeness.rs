@@ -98,6 +98,20 @@ fn a_killed_exec_reads_failed_and_incomplete() {
     end(lab.read("pid").trim().parse().unwrap());
 }
 
+#[test]
+fn who_follows_a_job_hears_that_it_was_killed() {
+    let lab = Lab::new();
+    let script = "echo $$ > pid; echo begun; exec sleep 600";
+    let mut running = lab.start(&["exec", "--", "sh", "-c", script]);
+    lab.wait_for("log_text");
+    let followers =
+        [&["events", "latest", "--follow"][..], &["logs", "latest", "--follow"]].map(|call| lab.start(call));
+    running.kill();
+    let [events, logs] = followers.map(|follower| follower.end().ended(0).text());
+    assert!(events.contains("producer_broke") && logs.contains("begun"), "{events}\n{logs}");
+    end(lab.read("pid").trim().parse().unwrap());
+}
+
 /// Takes away a process that a killed one left.
 fn end(pid: i32) {
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();

@@ -15,7 +15,7 @@ use super::results::{self, Source};
 use super::spool::Spool;
 use super::{Args, output};
 use crate::error::CommandError;
-use crate::{place, reap, reports};
+use crate::{place, reap, reports, show};
 
 /// Node numbers of the job's first producer.
 pub const RUN: u64 = 1;
@@ -140,7 +140,7 @@ async fn end(
             reports::with_reader(&*store, job, |reader| reports::append_step_summary(reader)).await
     {
         // The run is recorded all the same.
-        output::say(&e.to_string());
+        output::line(&format!("{} {e}", show::warning_mark()));
     }
     store.close().await?;
     Ok(())

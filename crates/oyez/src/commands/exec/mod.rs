@@ -119,7 +119,6 @@ pub fn run(args: Args) -> Ended {
 
 /// The one warning.
 fn warn(why: &str) {
-    use std::io::Write;
     let mark = show::warning_mark();
-    let _ = writeln!(std::io::stderr(), "{mark} this run is not recorded, or not wholly: {why}");
+    output::line(&format!("{mark} this run is not recorded, or not wholly: {why}"));
 }

@@ -129,9 +129,14 @@ fn not_sent(stream: Stream, bytes: usize, errno: Errno) -> Option<Unsent> {
     Some(Unsent { bytes: bytes as u64, why })
 }
 
-/// A line of our own; where standard error cannot be written there is nobody to tell.
+/// What we say ourselves.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "oyez: {text}");
+    line(&format!("oyez: {text}"));
+}
+
+/// A line on standard error; where that cannot be written there is nobody to tell.
+pub fn line(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Writes all of it.
