@@ -179,6 +179,15 @@ impl Stops {
         }
     }
 
+    /// Once the job is stopped, a store in trouble is not worth waiting for much longer; once it is killed, not at all.
+    pub(crate) async fn patience_ends(&self, grace: std::time::Duration) {
+        self.stopped().await;
+        tokio::select! {
+            () = tokio::time::sleep(grace) => {}
+            () = self.control.killed() => {}
+        }
+    }
+
     /// A piece of work begins; it takes the place of the one before.
     pub(crate) fn enter(&self, phase: Phase) -> std::io::Result<Scope> {
         let scope = Scope::new()?;

@@ -32,6 +32,8 @@ pub(crate) struct Locks {
     job: JobId,
     stops: Arc<Stops>,
     recorder: Recorder,
+    /// How long the store is tried again after the job was stopped.
+    grace: Duration,
     /// Held while the leases are changed, so that a renewal sees all or none of a change.
     held: Mutex<Vec<LeaseName>>,
 }
@@ -54,8 +56,9 @@ impl Locks {
         job: JobId,
         stops: Arc<Stops>,
         recorder: Recorder,
+        grace: Duration,
     ) -> Self {
-        Locks { store, owner, job, stops, recorder, held: Mutex::default() }
+        Locks { store, owner, job, stops, recorder, grace, held: Mutex::default() }
     }
 
     /// Takes the targets, all or none; waits for busy ones up to `timeout`.
@@ -72,7 +75,8 @@ impl Locks {
                 Err(e) if e.is_transient() => e,
                 Err(e) => return Err(AcquireError::Failed(e.to_string())),
             };
-            if Instant::now() + pause > end {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Err(match &error {
                     StoreError::Held { .. } => AcquireError::Failed(already_locked(&error, targets)),
                     _ => AcquireError::TimedOut,
@@ -83,7 +87,7 @@ impl Locks {
                 self.recorder.notice(&says);
                 said = says;
             }
-            self.stops.sleep(pause).await.map_err(AcquireError::Stopped)?;
+            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Stopped)?;
             pause = (pause * 2).min(ASK.1);
         }
     }
@@ -96,35 +100,49 @@ impl Locks {
         Ok(())
     }
 
-    /// Gives all targets back; tries again while the store's trouble may pass, up to `timeout`.
+    /// Gives all targets back; tries again while the store's trouble may pass, up to `timeout`, and not for long once the
+    /// job was stopped: then they run out by themselves.
     ///
     /// # Errors
     /// ConTest's text (specs/contest.md 1.5).
     pub(crate) async fn release(&self, timeout: Duration) -> Result<(), String> {
-        let end = Instant::now() + timeout;
         let mut held = self.held.lock().await;
+        let mut patience_ends = std::pin::pin!(self.stops.patience_ends(self.grace));
+        let result = tokio::select! {
+            biased;
+            result = self.give_back(&held, timeout) => result,
+            () = &mut patience_ends => {
+                let notice = "the store takes no word of the targets' release: they are free in";
+                self.recorder.notice(&format!("{notice} {} s", TTL.as_secs()));
+                Ok(())
+            }
+        };
+        // Nobody renews them any more.
+        held.clear();
+        result
+    }
+
+    async fn give_back(&self, held: &[LeaseName], timeout: Duration) -> Result<(), String> {
+        if held.is_empty() {
+            return Ok(());
+        }
+        let end = Instant::now() + timeout;
         let mut pause = ASK.0;
-        while !held.is_empty() {
-            match self.store.release(&held, &self.owner).await {
-                Ok(()) => held.clear(),
-                Err(e) if e.is_transient() && Instant::now() + pause <= end => {
-                    tokio::time::sleep(pause).await;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.store.release(held, &self.owner).await {
+                Ok(()) => return Ok(()),
+                Err(e) if e.is_transient() && !left.is_zero() => {
+                    tokio::time::sleep(pause.min(left)).await;
                     pause = (pause * 2).min(ASK.1);
                 }
-                Err(e) => {
-                    // They run out by themselves; nobody renews them any more.
-                    held.clear();
-                    return Err(if e.is_transient() {
-                        let timeout =
-                            crate::GoDuration(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
-                        format!("target manager release timed out after {timeout}")
-                    } else {
-                        format!("Failed to release targets: {e}")
-                    });
+                Err(e) if e.is_transient() => {
+                    let timeout = crate::GoDuration(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
+                    return Err(format!("target manager release timed out after {timeout}"));
                 }
+                Err(e) => return Err(format!("Failed to release targets: {e}")),
             }
         }
-        Ok(())
     }
 
     /// Renews the leases for ever; a lease that somebody else took ends the job's work.

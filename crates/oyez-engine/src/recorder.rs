@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use oyez_model::{BlobHash, EventBody, EventNumber, JobId, ProducerId};
+use oyez_model::{BlobHash, EventBody, EventNumber, JobId, ProducerId, Time};
 use oyez_store::{Batch, Clock, NewEvent, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
@@ -170,6 +170,11 @@ impl Recorder {
         number
     }
 
+    /// What time it is for what is recorded.
+    pub(crate) fn now(&self) -> Time {
+        self.0.clock.now()
+    }
+
     /// Tells the observer something that is no event.
     pub(crate) fn notice(&self, text: &str) {
         if let Some(observer) = &self.0.observer {
@@ -313,7 +318,7 @@ impl Recorder {
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut pause = RETRY.0;
-        let mut patience_ends = std::pin::pin!(self.patience_ends());
+        let mut patience_ends = std::pin::pin!(self.0.stops.patience_ends(self.0.grace));
         loop {
             match attempt().await {
                 Ok(done) => {
@@ -343,15 +348,6 @@ impl Recorder {
         match trouble {
             Some(e) => self.notice(&format!("{e}; the job waits and tries again")),
             None => self.notice("the store works again; the job goes on"),
-        }
-    }
-
-    /// Once the job is cancelled, its events are not worth waiting for much longer.
-    async fn patience_ends(&self) {
-        self.0.stops.stopped().await;
-        tokio::select! {
-            () = tokio::time::sleep(self.0.grace) => {}
-            () = self.0.stops.control().killed() => {}
         }
     }
 }

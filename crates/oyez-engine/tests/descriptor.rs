@@ -242,6 +242,23 @@ fn fields_of_our_own_are_read_and_checked() {
 }
 
 #[test]
+fn a_timeout_of_our_own_is_not_negative_and_numbers_say_their_limit() {
+    let mut job = job(json!([echo("a")]));
+    job["X-Oyez"] = json!({"timeout": "-5s"});
+    job["Runs"] = json!(7777);
+    job["TestDescriptors"][0]["X-Oyez"] = json!({"timeout": "-1ns"});
+    job["TestDescriptors"][0]["TestFetcherFetchParameters"]["Steps"][0]["X-Oyez"] = json!({"timeout": "-1h"});
+    let said = said(&read(&job.to_string().replace("7777", "18446744073709551616")));
+    let negative = |place: &str| {
+        format!("error: {place}X-Oyez.timeout: a timeout cannot be negative (hint: leave it out for none)")
+    };
+    for place in ["", "TestDescriptors[0].", "TestDescriptors[0].Steps[0]."] {
+        assert!(said.contains(&negative(place)), "{said:#?}");
+    }
+    assert!(said.iter().any(|line| line.starts_with("error: Runs: must be at most ")), "{said:#?}");
+}
+
+#[test]
 fn a_plan_holds_what_will_be_done() {
     let mut job = job(json!([
         {"name": "variables", "label": "v", "parameters": {"message": ["Hello"], "o": [{"a": 1}]}},

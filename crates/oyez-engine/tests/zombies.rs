@@ -23,14 +23,23 @@ async fn no_zombie_is_left_of_processes_and_their_orphans() {
         shell("s1", "true"),
         // Orphans that end before and after their parent.
         shell("s2", "(true &) ; (true > /dev/null 2>&1 &)"),
-        shell("s3", &format!("sleep 3600 > /dev/null 2>&1 & echo $! >> {}", pids.display())),
+        shell("s3", "sleep 3600 > /dev/null 2>&1 &"),
+        // One that goes on in a session of its own.
+        shell(
+            "s4",
+            &format!(
+                "setsid sh -c 'echo $$ > {0}.{{{{.ID}}}}; exec sleep 3600' > /dev/null 2>&1 & until [ -s {0}.{{{{.ID}}}} ]; do :; done",
+                pids.display()
+            ),
+        ),
     ];
     let ids: Vec<String> = (0..20).map(|i| format!("T{i}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let ran = lab.run(&job(vec![test("A", &ids, steps)])).await;
-    assert_eq!(ran.count("target_out"), 60);
-    for pid in std::fs::read_to_string(&pids).unwrap().lines() {
-        let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    assert_eq!(ran.count("target_out"), 80);
+    for id in &ids {
+        let pid = std::fs::read_to_string(format!("{}.{id}", pids.display())).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
     let begin = std::time::Instant::now();

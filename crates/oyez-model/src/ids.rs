@@ -23,8 +23,8 @@ pub enum IdError {
     Hash(String),
 }
 
-/// The identity of a job everywhere: a UUID of version 7, always made by Oyez.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The identity of a job everywhere: a UUID of version 7, always made by Oyez. The default, all zeros, is no job's.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobUid(Uuid);
 
 impl JobUid {

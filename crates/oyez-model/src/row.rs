@@ -522,7 +522,7 @@ pub struct ProducerRow {
 }
 
 /// A job, as lists show it.
-#[derive(Clone, Debug, PartialEq, Serialize, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Encode, Decode)]
 pub struct JobRow {
     /// Its identity.
     #[n(0)]

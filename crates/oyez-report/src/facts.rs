@@ -235,9 +235,16 @@ impl Facts {
         }
     }
 
+    /// Whether somebody stopped it: what its reporters say is about a part of it then.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        use oyez_model::JobState::{CancellationFailed, Cancelled, Cancelling};
+        matches!(self.job.state, Cancelled | Cancelling | CancellationFailed)
+    }
+
     /// The verdict as one word for people.
     pub(crate) fn verdict_word(&self) -> &'static str {
         match self.job.verdict {
+            _ if self.is_cancelled() => "Cancelled",
             Some(Verdict::Success) => "Success",
             Some(Verdict::Failure) => "Failure",
             None if self.is_running() => "No verdict yet",

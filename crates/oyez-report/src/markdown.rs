@@ -154,6 +154,7 @@ fn longest_run(text: &str) -> usize {
 fn head(facts: &Facts) -> String {
     let job = &facts.job;
     let mark = match job.verdict {
+        _ if facts.is_cancelled() => "⏹️",
         Some(Verdict::Success) => "✅",
         Some(Verdict::Failure) => "❌",
         None => "⏳",

@@ -88,6 +88,8 @@ pub struct JobInfo {
     pub row: JobRow,
     /// Who holds its lease, and until when; none when nobody runs it.
     pub owner: Option<(Owner, Time)>,
+    /// What is wrong with it when it stands in a list and cannot be read: then the row holds what is still known.
+    pub damage: Option<String>,
 }
 
 /// Which jobs to list; all that is set must hold.
@@ -173,7 +175,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// [`StoreError::TooLarge`], [`StoreError::NoJob`], or the store's own trouble; nothing was written then.
     async fn append(&self, job: JobId, batch: Batch) -> Result<Ack, StoreError>;
 
-    /// Jobs, newest first.
+    /// Jobs, newest first; one that cannot be read stands there with its damage.
     ///
     /// # Errors
     /// The store's own trouble.

@@ -56,6 +56,9 @@ fn main() -> ExitCode {
         console::set_colors_enabled(false);
         console::set_colors_enabled_stderr(false);
     }
+    if commands::exec::relay::was_asked() {
+        return exit::code(exit::SUCCESS);
+    }
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(args),

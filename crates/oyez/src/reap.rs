@@ -4,8 +4,10 @@
 //! dead on this host, or its lease has run out and it cannot be asked. The same words get the same numbers of the same
 //! producer whoever says them, so that two at once say them only once.
 
+use std::time::Duration;
+
 use oyez_model::event::{JobStateChanged, ProducerBroke};
-use oyez_model::{EventNumber, JobState, ProducerId};
+use oyez_model::{EventNumber, EventSeq, JobId, JobState, ProducerId};
 use oyez_store::{Batch, Clock, JobFilter, JobInfo, NewEvent, Owner, Store, StoreError, SystemClock};
 
 /// Says of each job whose owner is gone that it was cut off.
@@ -15,12 +17,28 @@ use oyez_store::{Batch, Clock, JobFilter, JobInfo, NewEvent, Owner, Store, Store
 pub async fn reap(store: &dyn Store) -> Result<(), StoreError> {
     let running = vec![JobState::Unknown, JobState::Started, JobState::Cancelling];
     for info in store.jobs(JobFilter { states: running, ..JobFilter::default() }).await? {
-        if let Some(why) = is_gone(&info) {
+        // What cannot be read cannot be written to either.
+        if let (Some(why), None) = (is_gone(&info), &info.damage) {
             cut_off(store, &info, &why).await?;
         }
     }
     Ok(())
 }
+
+/// Waits until a job has events after `after`, and says what its process cannot say any more if that is gone.
+///
+/// # Errors
+/// The store's own trouble.
+pub async fn wait(store: &dyn Store, job: JobId, after: EventSeq) -> Result<(), StoreError> {
+    if store.wait(job, after, LOOK).await? <= after {
+        // A store that can only be read is followed as it is.
+        let _ = reap(store).await;
+    }
+    Ok(())
+}
+
+/// How often a job that says nothing is looked after.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How it is known that nobody runs this job any more.
 fn is_gone(info: &JobInfo) -> Option<String> {

@@ -74,6 +74,21 @@ pub fn counts(counts: &Counts, for_stderr: bool) -> String {
     if parts.is_empty() { "nothing yet".to_owned() } else { parts.join(", ") }
 }
 
+/// The outcomes of a job's cases.
+#[must_use]
+pub fn cases(row: &JobRow) -> String {
+    if row.counts.total() == 0 && row.state.is_final() {
+        return "none".to_owned();
+    }
+    counts(&row.counts, false)
+}
+
+/// `1 job`, `2 jobs`.
+#[must_use]
+pub fn many(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 fn on(style: Style, for_stderr: bool) -> Style {
     if for_stderr { style.for_stderr() } else { style.for_stdout() }
 }
@@ -117,6 +132,12 @@ pub fn safe(text: &str) -> String {
             c => c,
         })
         .collect()
+}
+
+/// A text on one line, safe on a terminal.
+#[must_use]
+pub fn line(text: &str) -> String {
+    safe(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// At most `width` columns of a text, with an ellipsis when it is longer.

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use oyez_model::Value;
 use oyez_wire::pyats::frame::{self, FrameError, Frames};
 use oyez_wire::pyats::pickle::{self, Limits, PickleError};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::UnixStream;
 
 const BUFFER: usize = 64 << 10;
@@ -115,14 +117,11 @@ impl Connection {
             if let Some(value) = self.arrived()? {
                 return Poll::Ready(value.map_err(Trouble::from));
             }
-            ready!(self.stream.poll_read_ready(context))?;
-            match self.stream.try_read(&mut self.buffer) {
-                Ok(0) => {
-                    return Poll::Ready(Err(Trouble::Closed { mid_message: self.frames.is_mid_message() }));
-                }
-                Ok(n) => (self.used, self.filled) = (0, n),
-                Err(e) if again(&e) => {}
-                Err(e) => return Poll::Ready(Err(e.into())),
+            let mut room = ReadBuf::new(&mut self.buffer);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut room))?;
+            (self.used, self.filled) = (0, room.filled().len());
+            if self.filled == 0 {
+                return Poll::Ready(Err(Trouble::Closed { mid_message: self.frames.is_mid_message() }));
             }
         }
     }

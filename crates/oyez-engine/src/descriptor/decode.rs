@@ -113,7 +113,7 @@ fn decode_test(raw: &RawValue, path: &Path<'_>, reader: &mut Reader<'_>) -> Opti
         extensions: {
             let path = path.field("X-Oyez");
             let own = reader.object(test.get("X-Oyez"), &TEST_EXTENSIONS, &path);
-            TestExtensions { timeout: reader.duration(own.get("timeout"), &path.field("timeout")) }
+            TestExtensions { timeout: reader.timeout(own.get("timeout"), &path.field("timeout")) }
         },
     })
 }
@@ -162,6 +162,6 @@ fn decode_job_extensions(raw: Option<&RawValue>, reader: &mut Reader<'_>) -> Job
     JobExtensions {
         project: Some(project).filter(|project| !project.is_empty()),
         variant,
-        timeout: reader.duration(own.get("timeout"), &path.field("timeout")),
+        timeout: reader.timeout(own.get("timeout"), &path.field("timeout")),
     }
 }

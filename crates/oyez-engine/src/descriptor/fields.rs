@@ -183,6 +183,11 @@ impl Reader<'_> {
             Some(number) => number,
             None => {
                 let error = self.wrong_type(raw, Some(owner), go_type, "a whole number, 0 or more", path);
+                if digits.bytes().all(|b| b.is_ascii_digit()) {
+                    error.message = format!("must be at most {most}, not {}", short(raw));
+                } else if kind(raw) == Kind::Number {
+                    error.message = format!("must be a whole number, 0 or more, not {}", short(raw));
+                }
                 if kind(raw) == Kind::String {
                     error.hint("write it without quotes");
                 }
@@ -211,6 +216,16 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// A timeout of our own: a duration that is not negative.
+    pub(crate) fn timeout(&mut self, raw: Option<&RawValue>, path: &Path<'_>) -> Option<GoDuration> {
+        let timeout = self.duration(raw, path)?;
+        if timeout.is_negative() {
+            self.sink.error(path, "a timeout cannot be negative").hint("leave it out for none");
+            return None;
+        }
+        Some(timeout)
     }
 
     /// Says that a value is of the wrong type, in our words and in Go's.

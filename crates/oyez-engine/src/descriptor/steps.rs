@@ -157,7 +157,7 @@ fn decode_step(raw: &RawValue, path: &Path<'_>, reader: &mut Reader<'_>) -> Opti
             let path = path.field("X-Oyez");
             let own = reader.object(step.get("X-Oyez"), &STEP_EXTENSIONS, &path);
             StepExtensions {
-                timeout: reader.duration(own.get("timeout"), &path.field("timeout")),
+                timeout: reader.timeout(own.get("timeout"), &path.field("timeout")),
                 repeatable: reader.bool(own.get("repeatable"), &STEP_EXTENSIONS, &path.field("repeatable")),
             }
         },

@@ -174,6 +174,10 @@ impl Attended {
     fn go_on(&mut self, launch: &Launch, now: Instant, task: &mut dyn Task) {
         let closed = self.outputs.iter().all(Option::is_none);
         match &mut self.phase {
+            Phase::Running | Phase::Draining(_) if self.has_ended && closed && reap::has_left(self.pid) => {
+                say(task, "the process has ended, and what it left running in its group is ended, too");
+                self.terminate_rest(launch, now);
+            }
             Phase::Running if self.has_ended && !closed => self.phase = Phase::Draining(now + DRAIN),
             Phase::Running if self.deadline.is_some_and(|deadline| now >= deadline) && !self.has_ended => {
                 self.cause = Cause::TimedOut;
@@ -193,6 +197,7 @@ impl Attended {
                     task,
                     "something outside of its process group still keeps its output open; it is read no more",
                 );
+                task.cut("something outside of its process group kept a program's output open after its end");
                 self.outputs = [None, None];
             }
             Phase::Terminated(..) | Phase::Killed(..) => self.end_tree(launch, now, task),
@@ -209,13 +214,22 @@ impl Attended {
         self.phase = Phase::Terminated(now + launch.grace, tree);
     }
 
+    /// The leader ended by itself; what it left in its group gets the same time to end.
+    fn terminate_rest(&mut self, launch: &Launch, now: Instant) {
+        let mut tree = Tree::new(self.pid, None);
+        tree.signal(Signal::TERM);
+        tree.signal_known(Signal::CONT);
+        self.look_again = now + LOOK_AGAIN;
+        self.phase = Phase::Terminated(now + launch.grace, tree);
+    }
+
     fn kill(&mut self, launch: &Launch, now: Instant) {
         let phase = std::mem::replace(&mut self.phase, Phase::GivenUp);
         let mut tree = match phase {
             Phase::Terminated(_, tree) | Phase::Killed(_, tree) => tree,
             _ => Tree::new(self.pid, Some(launch.cookie.clone())),
         };
-        if self.cause == Cause::Itself {
+        if self.cause == Cause::Itself && !self.has_ended {
             self.cause = Cause::Stopped;
         }
         tree.signal(Signal::KILL);

@@ -49,6 +49,9 @@ pub trait OutputSink {
 
     /// So many bytes are not kept.
     fn dropped(&mut self, bytes: u64, why: &str);
+
+    /// Reading stopped before the end of the output; how much did not come nobody knows.
+    fn cut(&mut self, why: &str);
 }
 
 /// What is under way between a process and a sink.
@@ -285,6 +288,8 @@ mod tests {
             self.parts.push((stream, bytes));
             Ok(())
         }
+        fn cut(&mut self, _: &str) {}
+
         fn dropped(&mut self, bytes: u64, _: &str) {
             self.dropped += bytes;
         }

@@ -10,7 +10,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpgid, waitpid};
+use rustix::process::{
+    Pid, WaitId, WaitIdOptions, WaitOptions, getpid, set_child_subreaper, waitid, waitpgid, waitpid,
+};
 
 use super::table;
 
@@ -55,6 +57,14 @@ pub(super) fn ended(leader: Pid) {
     if others {
         known.groups.insert(leader);
     }
+}
+
+/// Whether a group, whose leader has ended and was not waited for, has others that live. They are children of ours: their
+/// own parent has ended, or is one of them.
+pub(super) fn has_left(leader: Pid) -> bool {
+    // Nobody is asked for who has ended: then a leader that has does not count, and none left is an error (ECHILD).
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::Pgid(Some(leader)), options).is_ok()
 }
 
 /// Waits for what has ended of a group; says whether there are others.

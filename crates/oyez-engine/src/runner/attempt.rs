@@ -74,6 +74,16 @@ impl<'p> PreparedTest<'p> {
     }
 }
 
+/// What came of one attempt.
+enum Attempted {
+    /// It counts.
+    Done(TestStatus),
+    /// Another one should follow; if none does, this is to be said of it.
+    Failed(TestStopped),
+    /// It was stopped.
+    Stopped,
+}
+
 impl Job {
     /// Attempts until one succeeds or there are no more.
     pub(super) async fn test(
@@ -83,6 +93,7 @@ impl Job {
         plan: &Plan,
     ) -> Result<Tried, Failure> {
         let retry = test.planned.retry;
+        let mut failed: Option<TestStopped> = None;
         for attempt in 0..=retry.retries {
             if attempt > 0 && self.stops.sleep(retry.interval.to_std()).await.is_err() {
                 break;
@@ -91,14 +102,23 @@ impl Job {
                 break;
             }
             let is_last = attempt == retry.retries;
-            if let Some(status) = self.attempt(test, run, attempt, is_last, plan).await? {
-                return Ok(Tried::Done(status));
+            match self.attempt(test, run, attempt, is_last, plan).await? {
+                Attempted::Done(status) => return Ok(Tried::Done(status)),
+                Attempted::Failed(stopped) => failed = Some(stopped),
+                Attempted::Stopped => {
+                    failed = None;
+                    break;
+                }
             }
+        }
+        if let Some(last) = failed {
+            // No other attempt follows after all: this one is what came of the test.
+            self.recorder.record(last);
         }
         Ok(Tried::Stopped)
     }
 
-    /// One attempt; `None` when another one should follow or it was stopped.
+    /// One attempt.
     async fn attempt(
         &self,
         test: &PreparedTest<'_>,
@@ -106,7 +126,7 @@ impl Job {
         attempt: u32,
         is_last: bool,
         plan: &Plan,
-    ) -> Result<Option<TestStatus>, Failure> {
+    ) -> Result<Attempted, Failure> {
         let id = self.start(test, run, attempt, false);
         let unique: Vec<&Target> = test.unique.iter().map(|at| &test.targets[*at]).collect();
         let acquired = self.locks.acquire(&unique, plan.acquire_timeout.to_std()).await;
@@ -132,6 +152,13 @@ impl Job {
             ended: None,
             ..Default::default()
         };
+        // What is to be said if it is the last one after all: it ended now, and for this reason.
+        let last = TestStopped {
+            reason: None,
+            retried: Some(false),
+            ended: Some(self.recorder.now().0),
+            ..stopped.clone()
+        };
         let has_cleanup = !test.cleanup.is_empty() && !seats.is_empty();
         if has_cleanup {
             // The attempt is over; the targets are held until the clean-up is.
@@ -155,7 +182,9 @@ impl Job {
         }
         match done.failure {
             Some(failure) => Err(failure),
-            None => Ok((is_over && !done.is_cut).then_some(done.status)),
+            None if again => Ok(Attempted::Failed(last)),
+            None if is_over && !done.is_cut => Ok(Attempted::Done(done.status)),
+            None => Ok(Attempted::Stopped),
         }
     }
 

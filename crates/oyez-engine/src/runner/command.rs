@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use oyez_model::event::{Artifact, LogText, OutputDropped, Stream};
+use oyez_model::event::{Artifact, LogText, OutputDropped, SourceCut, Stream};
 use oyez_model::{ProducerId, SectionRef};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -116,6 +116,10 @@ impl OutputSink for CommandTask {
 
     fn dropped(&mut self, bytes: u64, why: &str) {
         self.recorder.record(OutputDropped { id: self.section, bytes, why: why.to_owned() });
+    }
+
+    fn cut(&mut self, why: &str) {
+        self.recorder.record(SourceCut { id: self.section, reason: why.to_owned() });
     }
 }
 

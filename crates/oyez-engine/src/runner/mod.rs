@@ -307,7 +307,8 @@ impl Engine {
         };
         let recorder = Recorder::new(recording, first.len() as u64);
         drop(first);
-        let locks = Locks::new(self.store.clone(), owner, id, stops.clone(), recorder.clone());
+        let locks =
+            Locks::new(self.store.clone(), owner, id, stops.clone(), recorder.clone(), self.options.grace);
         let locks = Arc::new(locks);
         let flush = recorder.clone().flush();
         let keeper = Helper(tokio::spawn({

@@ -47,6 +47,15 @@ async fn cancelled_before_it_began_it_does_nothing() {
 }
 
 #[tokio::test]
+async fn cancelled_between_two_attempts_the_first_one_is_what_came_of_the_test() {
+    let lab = Lab::new();
+    let mut test = test("A", &["T1", "T2"], vec![shell("s", "exit 1")]);
+    test["RetryParameters"] = json!({"NumRetries": 5, "RetryInterval": "1h"});
+    let ran = cancel_at(&lab, &job(vec![test]), "test_stopped", 1).await;
+    assert_eq!((ran.row.outcome, ran.row.counts.of(Outcome::Failed)), (Some(Outcome::Failed), 2));
+}
+
+#[tokio::test]
 async fn cancelled_while_targets_sleep_they_end_at_once() {
     let lab = Lab::new();
     let ran = cancel_at(

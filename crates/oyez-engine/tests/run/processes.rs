@@ -69,6 +69,25 @@ async fn a_process_has_a_group_of_its_own_no_input_and_knows_its_section() {
 }
 
 #[tokio::test]
+async fn what_a_process_leaves_in_its_group_is_ended_with_it_and_that_is_said() {
+    let lab = Lab::new();
+    let pid = lab.path("pid");
+    let script = format!("sleep 600 >/dev/null 2>&1 </dev/null & echo $! > {}; exit 3", pid.display());
+    let ran = lab.run(&job(vec![test("A", &["T1"], vec![shell("s", &script)])])).await;
+    assert_eq!(ran.errors(), ["exit status 3"]);
+    let pid = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    // It has got its signal.
+    while lives(pid) {
+        tokio::task::yield_now().await;
+    }
+    let said = String::from_utf8(ran.text(Stream::Log)).unwrap();
+    assert!(said.contains("left running in its group"), "{said}");
+    // A step that leaves nothing says nothing.
+    let ran = lab.run(&job(vec![test("A", &["T1"], vec![shell("s", "(sleep 0.01 &); echo x")])])).await;
+    assert_eq!(ran.text(Stream::Stdout), b"x\n");
+}
+
+#[tokio::test]
 async fn a_process_that_closes_its_outputs_and_lives_on_is_waited_for() {
     let lab = Lab::new();
     let (closed, go) = (lab.path("closed"), lab.path("go"));
@@ -99,10 +118,13 @@ async fn what_a_process_leaves_behind_with_its_output_open_is_killed_and_said() 
 }
 
 #[tokio::test]
-async fn what_a_process_leaves_behind_quietly_is_left_alone() {
+async fn what_a_process_leaves_in_a_session_of_its_own_is_left_alone() {
     let lab = Lab::new();
     let pids = lab.path("pids");
-    let script = format!("sleep 3600 > /dev/null 2>&1 & echo $! > {}", pids.display());
+    let script = format!(
+        "setsid sh -c 'echo $$ > {0}; exec sleep 3600' > /dev/null 2>&1 & until [ -s {0} ]; do :; done",
+        pids.display()
+    );
     let ran = lab.run(&job(vec![test("A", &["T1"], vec![shell("s", &script)])])).await;
     assert_eq!((ran.count("target_out"), ran.count("log_text")), (1, 0));
     let pid: i32 = std::fs::read_to_string(pids).unwrap().trim().parse().unwrap();

@@ -216,6 +216,48 @@ async fn targets_that_cannot_be_given_back_fail_the_job() {
     assert_eq!((ran.end.state, ran.end.error.as_deref()), (JobState::CancellationFailed, Some(error)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_job_does_not_wait_for_ever_to_give_its_targets_back() {
+    for kill in [false, true] {
+        let lab = Faulty::lab(Fault::Release, EngineOptions::default());
+        let mut job = job(vec![test("A", &["T1"], vec![step("sleep", "z", json!({"duration": ["1s"]}))])]);
+        job["TargetManagerReleaseTimeout"] = json!("1h");
+        let (control, watcher) = (Control::new(), Arc::new(Watcher::default()));
+        let cancel = async {
+            watcher.until("target_released", 1).await;
+            control.cancel("enough");
+            if kill {
+                control.kill();
+            }
+            tokio::time::Instant::now()
+        };
+        let (ran, asked) = tokio::join!(lab.run_watched(&job, control.clone(), watcher.clone()), cancel);
+        assert_eq!((ran.end.state, ran.end.error), (JobState::Cancelled, None));
+        let waited = asked.elapsed();
+        assert!(waited < Duration::from_secs(if kill { 2 } else { 8 }), "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_target_is_waited_for_as_long_as_was_asked() {
+    let lab = Lab::new();
+    let mut job = job(vec![test("A", &["T1"], vec![step("sleep", "z", json!({"duration": ["1h"]}))])]);
+    let (control, watcher) = (Control::new(), Arc::new(Watcher::default()));
+    let held = job.clone();
+    let holder = lab.run_watched(&held, control.clone(), watcher.clone());
+    job["TargetManagerAcquireTimeout"] = json!("1s");
+    let waiter = async {
+        watcher.until("target_in", 1).await;
+        let begun = tokio::time::Instant::now();
+        let ran = lab.run(&job).await;
+        control.cancel("enough");
+        (ran, begun.elapsed())
+    };
+    let (_, (ran, waited)) = tokio::join!(holder, waiter);
+    assert_eq!(ran.count("target_acquire_err"), 1);
+    assert!((Duration::from_secs(1)..Duration::from_millis(1500)).contains(&waited), "{waited:?}");
+}
+
 #[tokio::test]
 async fn targets_of_which_nothing_can_be_found_out_fail_the_job() {
     let lab = Faulty::lab(Fault::Acquire, EngineOptions::default());

@@ -277,7 +277,8 @@ body! {
         1 outcome: Option<Outcome>,
         /// Why.
         2 reason: Option<String>,
-        /// Another attempt follows: this one does not count.
+        /// Another attempt follows: this one does not count. False, said of one that should have been followed: none
+        /// came, it counts.
         3 retried: Option<bool>,
         /// When it ended, if not at the event's time.
         4 ended: Option<i64>,

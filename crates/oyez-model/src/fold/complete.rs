@@ -9,7 +9,7 @@ use crate::row::{Flags, NodeRow};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct Gap {
     /// A word for programs: `never_ended`, `never_started`, `orphan`, `broke_off`, `not_closed`, `planned_missing`,
-    /// `dropped_output`, `source_cut`, `unknown_kind`, `unplaced`.
+    /// `dropped_output`, `source_cut`, `unknown_kind`, `unplaced`; `damaged` of a job that the store cannot read.
     #[n(0)]
     pub code: String,
     /// How many of them.

@@ -379,8 +379,10 @@ impl Step<'_> {
             }
             EventBody::TestStopped(b) => {
                 let ended = b.ended.map_or(time, Time);
-                if b.retried == Some(true) {
-                    self.retried(at(b.id));
+                match b.retried {
+                    Some(true) => self.retried(at(b.id)),
+                    Some(false) => self.counts_after_all(at(b.id)),
+                    None => {}
                 }
                 if is_long(b.reason.as_deref()) {
                     self.hang(at(b.id), event, false);

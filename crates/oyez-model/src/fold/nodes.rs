@@ -188,6 +188,26 @@ impl Step<'_> {
         }
     }
 
+    /// No other attempt followed: what this one counted is counted again. Its outcome rolls up when it is said to end.
+    pub(super) fn counts_after_all(&mut self, id: SectionId) {
+        if self.live.bring(id, self.rows, self.out)
+            && let Some(node) = self.live.nodes.get_mut(&id)
+            && node.row.flags.has(Flags::RETRIED)
+        {
+            node.row.flags.set(Flags::RETRIED, false);
+            if node.row.is_excluded() {
+                return;
+            }
+            if node.is_closed() {
+                self.live.tally.miss(&node.row);
+            }
+            let (counts, parent, waiting) = (node.row.counts, node.row.parent, node.waiting);
+            if !waiting {
+                self.live.add_cases(parent, &counts, &Counts::default());
+            }
+        }
+    }
+
     /// A node is taken back: shown no more and counted no more. One that had ended keeps what it rolls up, one that
     /// was open never does.
     pub(super) fn remove(&mut self, event: &Event, id: SectionId) {

@@ -1,6 +1,6 @@
 //! What is counted: the sections right below a test are the cases; a run and the job count those of their tests.
 
-use oyez_model::event::{RunStarted, SectionRemoved, TestStarted, TestStopped};
+use oyez_model::event::{ProducerLeft, RunStarted, RunStopped, SectionRemoved, TestStarted, TestStopped};
 use oyez_model::row::Flags;
 use oyez_model::{Counts, EventBody, JobState, NodeKind, NodeRow, Outcome, RunNumber, SectionId, SectionRef};
 use proptest::prelude::*;
@@ -106,6 +106,36 @@ fn an_attempt_counts_until_it_is_known_that_another_follows() {
     assert_eq!(counts[3], []);
     assert_eq!(counts[6], passed);
     assert_eq!(counts[9], passed);
+}
+
+#[test]
+fn an_attempt_that_should_have_been_followed_and_was_not_counts_after_all() {
+    let stop = |retried| TestStopped { retried, outcome: Some(Outcome::Failed), ..said::test_stop(TEST) };
+    let words: Vec<EventBody> = vec![
+        TestStarted { planned: Some(2), ..said::test(2, RUN) }.into(),
+        said::section(3, TEST).into(),
+        said::stop(CASE, Outcome::Failed).into(),
+        stop(Some(true)).into(),
+        stop(Some(false)).into(),
+        // Once only.
+        stop(Some(false)).into(),
+        RunStopped { id: RUN, outcome: None }.into(),
+    ];
+    let counts = counts_after(words.clone());
+    let failed = vec![(Outcome::Failed, 1)];
+    assert_eq!((&counts[3], &counts[4], &counts[6]), (&vec![], &failed, &failed));
+    let mut job = Folded::new();
+    let run = RunStarted { id: 1, run: RunNumber(1), planned: None };
+    let first: [EventBody; 3] =
+        [submitted("counts").into(), said::state(JobState::Started).into(), run.into()];
+    let last = [ProducerLeft {}.into(), said::state(JobState::Cancelled).into()];
+    first.into_iter().chain(words).chain(last).for_each(|body| job.hear(&event(1, 0, body)));
+    let row = job.live.job_row();
+    assert_eq!(row.outcome, Some(Outcome::Failed));
+    assert_eq!(
+        row.complete.gaps().iter().map(|gap| (&*gap.code, gap.count)).collect::<Vec<_>>(),
+        [("planned_missing", 1)]
+    );
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn meta(out: &mut Vec<u8>, facts: &Facts) {
 
 fn verdict(out: &mut Vec<u8>, facts: &Facts) {
     let class = match facts.job.verdict {
+        _ if facts.is_cancelled() => "unknown",
         Some(Verdict::Success) => "good",
         Some(Verdict::Failure) => "bad",
         None if facts.is_running() => "none",

@@ -195,9 +195,12 @@ impl Report<'_, '_> {
     // No recursion: a tree may be deeper than a stack.
     fn all(&mut self, script: Ix) -> io::Result<()> {
         self.begin(script, Role::Script);
-        while let Some(open) = self.open.last_mut() {
+        loop {
+            let deep = self.open.len() + 1 >= super::DEEPEST;
+            let Some(open) = self.open.last_mut() else { return Ok(()) };
             let (ix, role) = (open.ix, open.role);
-            match open.next_child(self.tree) {
+            let next = if deep { None } else { open.next_child(self.tree) };
+            match next {
                 Some((child, role)) => self.begin(child, role),
                 None => {
                     self.end(ix, role);
@@ -206,7 +209,6 @@ impl Report<'_, '_> {
             }
             self.xml.out.settle()?;
         }
-        Ok(())
     }
 
     /// What stands before a section's children.
@@ -384,12 +386,13 @@ impl Report<'_, '_> {
     }
 
     fn details(&mut self, ix: Ix) {
-        let details = &self.tree.node(ix).details;
+        // The suite is above all that is open here.
+        let details = super::details(self.tree, ix, self.open.len() + 1);
         if details.is_empty() {
             return self.xml.empty(&["runinfo"]);
         }
         self.xml.open("runinfo");
-        for detail in details {
+        for detail in details.iter() {
             match detail {
                 Value::Text(text) => self.xml.leaf("diag", text),
                 other => self.xml.leaf("diag", &repr::plain(other)),

@@ -101,8 +101,10 @@ impl Report<'_, '_> {
 
     /// Writes keys up to the children, or to the end.
     fn keys(&mut self) {
+        let depth = self.open.len();
         let Some(open) = self.open.last_mut() else { return };
         let (ix, tree) = (open.ix, self.tree);
+        let details = super::details(tree, ix, depth);
         let order = tree.node(ix).kind.order();
         while let Some(&key) = order.get(open.key) {
             open.key += 1;
@@ -113,7 +115,12 @@ impl Report<'_, '_> {
                 buf.push(if key == "fullid" { b'"' } else { b']' });
                 continue;
             }
-            let Some(field) = tree.field(ix, key) else { continue };
+            let field = match tree.field(ix, key) {
+                None => continue,
+                Some(Field::Children(_)) if depth >= super::DEEPEST => continue,
+                Some(Field::List(_)) if key == "details" => Field::List(&details),
+                Some(field) => field,
+            };
             if is_left_out(&field) {
                 continue;
             }

@@ -19,6 +19,7 @@
 //!
 //! YAML holds more; what it cannot hold is `{repr, type}` there, as with pyATS, and only names of classes are known, not
 //! the classes: the type of a class that has a metaclass of its own is its plain text, a function is printed as a class.
+//! What stands deeper than 130 levels is left out, with a remark where it would begin.
 //! In XML, characters that it forbids become visible (`\x1b`, `\ufffe`) in every text, and a text that is none is
 //! Python's `str` of it: there pyATS writes no file at all.
 
@@ -31,11 +32,31 @@ mod python;
 mod summary;
 mod yaml;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use oyez_wire::pyats::tree::Tree;
+use oyez_model::Value;
+use oyez_wire::pyats::tree::{Ix, Tree};
 
 pub(crate) use journal::{tree_of, write};
+
+/// How many objects may stand in one another, the suite included. Each says the ids of all above it, in YAML on lines of
+/// their own that are indented by all above it: a tree of thousands of levels would fill a disk. pyATS itself ends at
+/// some hundred.
+const DEEPEST: usize = 130;
+
+/// The remarks of an object; where its children are left out, with a word on that.
+fn details(tree: &Tree, ix: Ix, depth: usize) -> Cow<'_, [Value]> {
+    let node = tree.node(ix);
+    if depth < DEEPEST || node.children.is_empty() {
+        return Cow::Borrowed(&node.details);
+    }
+    let word = format!(
+        "left out of this file, because they are nested too deep: sections below, {}",
+        node.children.len()
+    );
+    Cow::Owned(node.details.iter().cloned().chain([Value::Text(word)]).collect())
+}
 
 /// Writes `results.json`.
 ///

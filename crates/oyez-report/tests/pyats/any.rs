@@ -33,13 +33,24 @@ fn a_deep_tree_takes_no_stack() {
         peer_id: Some("s".into()),
         ..Default::default()
     };
-    let deep = 1_000;
+    let deep = 10_000;
     let tree = tree((2..deep + 2).map(|id| section(id).into()).collect());
     let writers = [pyats::json, pyats::yaml, pyats::details_xml, pyats::summary_xml];
     // Far less than a frame for each of them would take.
     let small = std::thread::Builder::new().stack_size(256 << 10);
-    let check = small.spawn(move || writers.map(|write| written(&tree, write).len())).unwrap();
-    assert!(check.join().unwrap()[0] > 1_000_000);
+    let check = small.spawn(move || writers.map(|write| written(&tree, write))).unwrap();
+    let files = check.join().unwrap();
+    assert_eq!(
+        files[0].matches("\"idlist\"").count(),
+        130,
+        "each says all above it: deeper ones are left out"
+    );
+    for file in &files[..3] {
+        // In YAML a long line goes on in the next.
+        let words = file.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(words.matches("nested too deep: sections below, 1").count(), 1);
+        assert!(file.len() < 8 << 20, "{}", file.len());
+    }
 }
 
 #[test]

@@ -1,21 +1,20 @@
 //! One connection: bytes to messages, and what waits to be sent.
 
-use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
 use oyez_wire::pyats::frame::Frames;
 use oyez_wire::pyats::session::Conn;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc::Sender;
 
 use super::outbox::Outbox;
+use super::socket::Socket;
 
 /// What comes in.
 #[derive(Debug)]
 pub enum Inbound {
     /// Somebody connected.
-    Opened(Conn, Rc<UnixStream>),
+    Opened(Conn, Rc<Socket>),
     /// A message.
     Message(Conn, Vec<u8>),
     /// The peer takes more now.
@@ -28,7 +27,7 @@ pub enum Inbound {
 #[derive(Debug)]
 pub struct Connection {
     /// The socket.
-    pub stream: Rc<UnixStream>,
+    pub stream: Rc<Socket>,
     /// What waits to be sent.
     pub outbox: Outbox,
     /// How often it gets each event: pyATS's own server counts every subscription.
@@ -42,18 +41,10 @@ pub struct Connection {
 const BUFFER: usize = 64 << 10;
 
 /// Reads messages until the connection ends. One that is larger than allowed ends it.
-pub async fn read(conn: Conn, stream: Rc<UnixStream>, to: Sender<Inbound>, strict: bool) {
+pub async fn read(conn: Conn, stream: Rc<Socket>, to: Sender<Inbound>, strict: bool) {
     let mut frames = Frames::default();
     let mut buffer = vec![0; BUFFER];
-    while stream.readable().await.is_ok() {
-        let got = match stream.try_read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => n,
-            // pyATS's own server ends a connection whose chunk header comes in two pieces.
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && strict && frames.is_mid_header() => break,
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => continue,
-            Err(_) => break,
-        };
+    while let Ok(got @ 1..) = stream.read(&mut buffer).await {
         let mut arrived = &buffer[..got];
         loop {
             match frames.next(&mut arrived) {
@@ -69,12 +60,16 @@ pub async fn read(conn: Conn, stream: Rc<UnixStream>, to: Sender<Inbound>, stric
                 }
             }
         }
+        // pyATS's own server ends a connection whose chunk header comes in two pieces.
+        if strict && got < BUFFER && frames.is_mid_header() {
+            break;
+        }
     }
     let _ = to.send(Inbound::Closed(conn)).await;
 }
 
 /// Tells when the peer takes more.
-pub async fn wait_writable(conn: Conn, stream: Rc<UnixStream>, to: Sender<Inbound>) {
+pub async fn wait_writable(conn: Conn, stream: Rc<Socket>, to: Sender<Inbound>) {
     let _ = stream.writable().await;
     let _ = to.send(Inbound::Writable(conn)).await;
 }

@@ -10,6 +10,7 @@
 //! | `home` | the run's folder: socket, lock, note |
 //! | `journal` | keeping events |
 //! | `connection` | bytes to messages, and what waits to be sent |
+//! | `socket` | one socket: what arrives, what is taken |
 //! | `outbox` | a connection's queue, spilled to a file for slow readers |
 //! | `lines` | line counts of logs, on a thread of their own |
 //! | `round` | what is done with what has arrived |
@@ -25,6 +26,7 @@ mod journal;
 mod lines;
 mod outbox;
 mod round;
+mod socket;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 
-use tokio::net::UnixStream;
+use super::socket::Socket;
 
 /// Most bytes that wait in memory for one connection.
 const MEMORY: usize = 4 << 20;
@@ -59,7 +59,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The connection is gone.
-    pub fn send(&mut self, to: &UnixStream) -> io::Result<bool> {
+    pub fn send(&mut self, to: &Socket) -> io::Result<bool> {
         let mut progress = false;
         loop {
             if self.queue.is_empty() && !self.refill()? {
@@ -72,7 +72,7 @@ impl Outbox {
                 .enumerate()
                 .map(|(i, m)| io::IoSlice::new(if i == 0 { &m[self.sent..] } else { m }))
                 .collect();
-            match to.try_write_vectored(&slices) {
+            match to.try_write(&slices) {
                 Ok(n) => {
                     progress = true;
                     self.took(n);

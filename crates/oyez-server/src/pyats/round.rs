@@ -11,7 +11,7 @@ use oyez_wire::pyats::pickle::{self, Limits};
 use oyez_wire::pyats::session::{CallError, Conn, Effect, Session, Turn, write_object};
 use oyez_wire::pyats::tree::Ix;
 use rustc_hash::FxHashMap;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{LocalSet, spawn_local};
@@ -19,6 +19,7 @@ use tokio::task::{LocalSet, spawn_local};
 use super::connection::{Connection, Inbound, read, wait_writable};
 use super::journal::{Journal, now};
 use super::lines::{Ask, Counter, Told};
+use super::socket::Socket;
 use super::{Home, LEASE, Options, ServeError, files};
 
 /// Messages that wait at most; then the connections wait.
@@ -95,8 +96,8 @@ impl Server {
 
     pub(super) async fn run(mut self, listener: UnixListener) -> Result<(), ServeError> {
         if self.expected.is_some() {
-            let turn = Turn { counts: self.session.uncounted(), ..Turn::default() };
-            self.keep(&turn, false);
+            let mut turn = Turn { counts: self.session.uncounted(), ..Turn::default() };
+            self.keep(&mut turn, false);
         }
         LocalSet::new()
             .run_until(async move {
@@ -167,8 +168,8 @@ impl Server {
                 }
                 Inbound::Closed(conn) => {
                     self.forget(conn);
-                    let turn = self.session.closed(conn, now());
-                    self.keep(&turn, false);
+                    let mut turn = self.session.closed(conn, now());
+                    self.keep(&mut turn, false);
                     done.push((None, turn));
                 }
             }
@@ -201,7 +202,7 @@ impl Server {
     #[expect(clippy::unused_self, reason = "the same call in both builds")]
     fn moment(&self, _: &str) {}
 
-    fn opened(&mut self, conn: Conn, stream: Rc<UnixStream>) {
+    fn opened(&mut self, conn: Conn, stream: Rc<Socket>) {
         if self.conns.len() >= MOST_CONNECTIONS {
             return;
         }
@@ -218,7 +219,7 @@ impl Server {
     }
 
     fn message(&mut self, conn: Conn, message: &[u8]) -> Turn {
-        let turn = match pickle::read(message, &Limits::default()) {
+        let mut turn = match pickle::read(message, &Limits::default()) {
             Ok(request) => {
                 #[cfg(feature = "failpoints")]
                 self.calls.push(request.get("name").and_then(Value::as_str).unwrap_or_default().to_owned());
@@ -227,17 +228,17 @@ impl Server {
             }
             Err(_) => Turn { reply: self.session.refuse(), ..Turn::default() },
         };
-        self.keep(&turn, message.len() > LARGE);
+        self.keep(&mut turn, message.len() > LARGE);
         turn
     }
 
     /// What a turn says goes to the journal; the logs that have come to an end are counted.
-    fn keep(&mut self, turn: &Turn, large: bool) {
-        let now = now();
-        for event in &turn.events {
+    fn keep(&mut self, turn: &mut Turn, large: bool) {
+        let time = turn.time.unwrap_or_else(now);
+        for event in turn.events.drain(..) {
             match large {
-                true => self.journal.add_large(turn.time.unwrap_or(now), event.clone()),
-                false => self.journal.add(turn.time.unwrap_or(now), event.clone()),
+                true => self.journal.add_large(time, event),
+                false => self.journal.add(time, event),
             }
         }
         for count in &turn.counts {
@@ -375,7 +376,10 @@ impl Server {
     }
 
     fn forget(&mut self, conn: Conn) {
-        self.conns.remove(&conn);
+        if let Some(connection) = self.conns.remove(&conn) {
+            // Whoever waits to read from it or write to it hears of it.
+            connection.stream.close();
+        }
         self.listen();
     }
 
@@ -386,8 +390,8 @@ impl Server {
             }
             None => {
                 self.uncounted.remove(&told.ix);
-                let turn = self.session.counted(told.ix, told.span, now());
-                self.keep(&turn, false);
+                let mut turn = self.session.counted(told.ix, told.span, now());
+                self.keep(&mut turn, false);
             }
         }
     }
@@ -402,8 +406,8 @@ impl Server {
             }
         }
         for (ix, error) in std::mem::take(&mut self.uncounted) {
-            let turn = self.session.remark(ix, error, now());
-            self.keep(&turn, false);
+            let mut turn = self.session.remark(ix, error, now());
+            self.keep(&mut turn, false);
         }
         // The files have it all the same; what could not be kept is tried again with the next call.
         let _ = self.journal.commit().await;
@@ -427,15 +431,15 @@ impl Server {
             .collect();
         for conn in stalled {
             self.forget(conn);
-            let turn = self.session.closed(conn, now());
-            self.keep(&turn, false);
+            let mut turn = self.session.closed(conn, now());
+            self.keep(&mut turn, false);
             turn.pushes.iter().for_each(|push| self.publish(push));
         }
         if self.expected.is_some_and(|until| Instant::now() > until) {
             // Asked again later, while somebody may still come.
             self.expected = self.session.awaits().then(|| Instant::now() + EXPECTED / 10);
-            let turn = self.session.give_up(now(), &files::is_running);
-            self.keep(&turn, false);
+            let mut turn = self.session.give_up(now(), &files::is_running);
+            self.keep(&mut turn, false);
             turn.pushes.iter().for_each(|push| self.publish(push));
         }
         if !self.journal.is_clean() {
@@ -453,8 +457,8 @@ impl Server {
     async fn orphaned(&mut self) {
         eprintln!("oyez: process {} has ended without stopping its report server", self.options.owner.pid);
         self.stop = true;
-        let turn = self.session.give_up(now(), &|_| false);
-        self.keep(&turn, false);
+        let mut turn = self.session.give_up(now(), &|_| false);
+        self.keep(&mut turn, false);
         if self.session.tree().suite().is_some() {
             self.counts().await;
             let folder = self.home.folder().to_owned();
@@ -471,12 +475,12 @@ impl Server {
     async fn finish(&mut self) -> Result<(), ServeError> {
         let conns: Vec<Conn> = self.conns.keys().copied().collect();
         for conn in conns {
-            let turn = self.session.closed(conn, now());
-            self.keep(&turn, false);
+            let mut turn = self.session.closed(conn, now());
+            self.keep(&mut turn, false);
             turn.pushes.iter().for_each(|push| self.publish(push));
         }
-        let turn = self.session.give_up(now(), &|_| false);
-        self.keep(&turn, false);
+        let mut turn = self.session.give_up(now(), &|_| false);
+        self.keep(&mut turn, false);
         turn.pushes.iter().for_each(|push| self.publish(push));
         self.counts().await;
         self.keep_logs().await;
@@ -573,6 +577,7 @@ async fn accept(listener: UnixListener, to: Sender<Inbound>) {
             continue;
         }
         conn += 1;
+        let Ok(stream) = Socket::new(stream) else { continue };
         if to.send(Inbound::Opened(conn, Rc::new(stream))).await.is_err() {
             return;
         }

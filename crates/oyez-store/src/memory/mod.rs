@@ -83,7 +83,7 @@ impl Inner {
     fn info(&self, id: JobId, now: oyez_model::Time) -> Result<JobInfo, StoreError> {
         let held = self.leases.get(&LeaseName::Job(id)).filter(|held| held.lease.expires > now);
         let owner = held.and_then(|held| Some((held.owner.clone()?, held.lease.expires)));
-        Ok(JobInfo { id, row: self.job(id)?.live.job_row(), owner })
+        Ok(JobInfo { id, row: self.job(id)?.live.job_row(), owner, damage: None })
     }
 
     fn take(

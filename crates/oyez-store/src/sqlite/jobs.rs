@@ -1,6 +1,7 @@
 //! Lists of jobs, and jobs by what a person types.
 
-use oyez_model::{JobId, JobUid, Time};
+use oyez_model::fold::Gap;
+use oyez_model::{Completeness, JobId, JobRow, JobState, JobUid, Time};
 use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
 
 use super::trouble::Trouble;
@@ -16,7 +17,7 @@ pub(super) fn get(conn: &Connection, t: Trouble<'_>, id: JobId, now: Time) -> Re
     }
     let held = lease::get(conn, &LeaseName::Job(id)).map_err(|e| t.of(e))?;
     let owner = held.filter(|h| h.expires > now).and_then(|h| Some((h.owner?, h.expires)));
-    Ok(JobInfo { id, row, owner })
+    Ok(JobInfo { id, row, owner, damage: None })
 }
 
 /// Jobs, newest first.
@@ -52,7 +53,41 @@ pub(super) fn list(
             s.query_map(params_from_iter(values), |row| rows::uint(row, 0).map(JobId))?.collect()
         })
         .map_err(|e| t.of(e))?;
-    ids.into_iter().map(|id| get(conn, t, id, now)).collect()
+    ids.into_iter()
+        .map(|id| match get(conn, t, id, now) {
+            // One job that cannot be read does not hide the others.
+            Err(e @ (StoreError::Damaged { .. } | StoreError::NoJob(_))) => damaged(conn, t, id, &e),
+            other => other,
+        })
+        .collect()
+}
+
+/// What is still known of a job that cannot be read.
+fn damaged(conn: &Connection, t: Trouble<'_>, id: JobId, why: &StoreError) -> Result<JobInfo, StoreError> {
+    let known = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(Vec<u8>, i64)> {
+        // A damaged column may hold anything.
+        Ok((row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default()))
+    };
+    let (uid, state) = conn
+        .prepare_cached("SELECT uid, state FROM job WHERE id = ?1")
+        .and_then(|mut get| get.query_row([rows::int(id.0)], known))
+        .map_err(|e| t.of(e))?;
+    let damage = match why {
+        // Its row is there, its journal is not.
+        StoreError::NoJob(_) => {
+            format!("job {id} has no events any more: `oyez fsck` tells what else is damaged")
+        }
+        other => other.to_string(),
+    };
+    let row = rows::job(conn, id).ok().flatten().unwrap_or_else(|| JobRow {
+        uid: uid.try_into().map(JobUid::from_bytes).unwrap_or_default(),
+        name: "(damaged)".to_owned(),
+        state: u8::try_from(state).ok().and_then(JobState::from_code).unwrap_or_default(),
+        ..JobRow::default()
+    });
+    let gap = Gap { code: "damaged".to_owned(), count: 1, text: damage.clone() };
+    let row = JobRow { complete: Completeness::No(vec![gap]), ..row };
+    Ok(JobInfo { id, row, owner: None, damage: Some(damage) })
 }
 
 /// A number, a uid, a guid, or `latest`.

@@ -45,6 +45,17 @@ pub(super) fn checkpoint_is_whole(conn: &Connection, job: JobId) -> rusqlite::Re
     })
 }
 
+/// The number of an event that a job must have had: its checkpoint knows one, and so does the row of one that has ended.
+pub(super) fn known_seq(conn: &Connection, job: JobId) -> rusqlite::Result<u64> {
+    let mut get = conn.prepare_cached("SELECT seq FROM checkpoint WHERE job = ?1")?;
+    let seq = get.query_row([rows::int(job.0)], |row| rows::uint(row, 0)).optional()?;
+    Ok(match seq {
+        Some(seq) if checkpoint_is_whole(conn, job)? => seq,
+        // A row that cannot be read knows nothing.
+        _ => rows::job(conn, job).ok().flatten().map_or(0, |row| row.events),
+    })
+}
+
 /// The live state in a checkpoint's bytes; none when they are damaged or of another version.
 fn from_checkpoint(job: JobId, bytes: &[u8]) -> Option<Live> {
     let (data, sum) = bytes.split_last_chunk::<4>()?;

@@ -264,6 +264,7 @@ fn open_for_writing(
         let lock = if options.vfs.is_none() { Some(Lock::take(folder)?) } else { None };
         let alone = lock.as_ref().is_none_or(Lock::is_alone);
         if alone && lock.is_some() {
+            wal::refuse_emptied(path)?;
             wal::check(path, power, t)?;
         }
         let mut conn = pool::open(path, options.vfs.as_deref(), power, false).map_err(|e| t.of(e))?;

@@ -106,8 +106,27 @@ pub(super) fn not_of_today(path: &Path, found: u32) -> StoreError {
     if found > VERSION {
         return StoreError::Newer { path: path.to_owned(), found, known: VERSION };
     }
+    if found == 0 {
+        let reason = "it is empty: its making was begun and not finished, as on a full disk";
+        return StoreError::ReadOnly { path: path.to_owned(), reason: reason.to_owned() };
+    }
     let reason = format!("it has version {found}, and must be migrated to {VERSION} before it can be read");
     StoreError::ReadOnly { path: path.to_owned(), reason }
+}
+
+/// A database of something else is not taken for a store, nor made into one.
+fn refuse_foreign(conn: &Connection, path: &Path, found: u32) -> Result<(), StoreError> {
+    let count = "SELECT count(*), ifnull(sum(name IN ('job', 'chunk', 'lease')), 0) FROM sqlite_schema WHERE type = 'table'";
+    let (tables, ours): (i64, i64) =
+        conn.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|e| Trouble(path).of(e))?;
+    if (found == 0 && tables == 0) || (found > 0 && ours == 3) {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        what: format!("the store's file {}", path.join(super::FILE).display()),
+        detail: "it is a database, and not one of Oyez: move it away, or name another folder with --data"
+            .to_owned(),
+    })
 }
 
 /// Makes the tables of a new file, or brings an older file up to today's version.
@@ -120,6 +139,9 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), StoreErr
     if found > VERSION {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
     }
+    if found > 0 {
+        refuse_foreign(conn, path, found)?;
+    }
     if found == VERSION {
         return Ok(());
     }
@@ -127,6 +149,8 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), StoreErr
         // Only before the first table can these two be chosen.
         conn.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")
             .map_err(|e| t.of(e))?;
+        // Not before: a file that has been looked at has made its choice.
+        refuse_foreign(conn, path, found)?;
     }
     let mode: String =
         conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(|e| t.of(e))?;

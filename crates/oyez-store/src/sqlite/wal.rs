@@ -263,6 +263,21 @@ pub(super) fn check(store: &Path, power: bool, t: Trouble<'_>) -> Result<(), Sto
     Err(damaged(store, &broken, &copy))
 }
 
+/// An empty file beside a log with something in it was emptied: SQLite would throw the log away.
+pub(super) fn refuse_emptied(store: &Path) -> Result<(), StoreError> {
+    let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
+    match (size(store), size(&path(store))) {
+        (Ok(0), Ok(log)) if log > 0 => Err(StoreError::Damaged {
+            what: format!("the store's file {}", store.display()),
+            detail: format!(
+                "it is empty, and its log {} of {log} bytes is not: put the file back from a copy, or move both away",
+                path(store).display()
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// What is wrong, and what can be done.
 pub(super) fn damaged(store: &Path, broken: &Broken, copy: &Path) -> StoreError {
     StoreError::Damaged {

@@ -110,7 +110,10 @@ fn read_all(folder: &Path, truth: &Truth) -> Effect {
                 Err(e) => effect.said.push(e.to_string()),
             }
         }
-        effect.said.extend(store.jobs(Default::default()).await.err().map(|e| e.to_string()));
+        match store.jobs(Default::default()).await {
+            Ok(jobs) => effect.said.extend(jobs.into_iter().filter_map(|info| info.damage)),
+            Err(e) => effect.said.push(e.to_string()),
+        }
         store.close().await.unwrap();
     });
     effect
@@ -245,6 +248,36 @@ fn a_flip_in_a_chunk_is_found_and_costs_only_its_job() {
                 }
                 store.close().await.unwrap();
             });
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_journal_that_is_not_whole_stay_as_they_are() {
+    let (folder, _) = filled();
+    let file = std::fs::read(folder.path().join("oyez.db")).unwrap();
+    for lost in ["max", "min"] {
+        for job in 1..=3 {
+            let folder = copy_of(&file);
+            let lose =
+                format!("DELETE FROM chunk WHERE id = (SELECT {lost}(id) FROM chunk WHERE id >> 36 = {job})");
+            assert_eq!(raw(folder.path()).execute(&lose, []).unwrap(), 1);
+            let rows = |table: &str| {
+                let count = format!("SELECT count(*) FROM {table} WHERE job = {job}");
+                raw(folder.path()).query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap()
+            };
+            let before = (rows("node"), rows("segment"));
+            let report = check(folder.path(), true).unwrap();
+            let of_job = |f: &&oyez_store::sqlite::Finding| f.job == Some(JobId(job));
+            let found: Vec<_> = report.findings.iter().filter(of_job).collect();
+            assert!(!found.is_empty() && found.iter().all(|f| !f.mended), "{lost} {job}: {found:?}");
+            assert_eq!((rows("node"), rows("segment")), before);
+            // The list shows all of them.
+            let store = open(folder.path());
+            let jobs = runtime().block_on(store.jobs(Default::default())).unwrap();
+            assert_eq!(jobs.iter().map(|info| info.id.0).collect::<Vec<_>>(), [3, 2, 1]);
+            assert!(jobs.iter().all(|info| info.damage.is_none() || info.id.0 == job));
+            runtime().block_on(store.close()).unwrap();
         }
     }
 }

@@ -86,3 +86,27 @@ fn what_is_not_a_store_is_refused_and_not_touched() {
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused:?}");
     assert!(std::fs::read(&file).unwrap() == before);
 }
+
+#[test]
+fn a_database_of_something_else_and_an_emptied_file_are_refused_and_left_alone() {
+    let open = |folder: &std::path::Path| {
+        oyez_store::SqliteStore::open(folder, oyez_store::SqliteOptions::default())
+    };
+    for version in [0, 1, 2] {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("oyez.db");
+        let other = rusqlite::Connection::open(&file).unwrap();
+        other.execute_batch(&format!("CREATE TABLE theirs (x); PRAGMA user_version = {version}")).unwrap();
+        drop(other);
+        let before = std::fs::read(&file).unwrap();
+        let refused = open(folder.path()).unwrap_err();
+        assert!(refused.to_string().contains("not one of Oyez"), "{refused}");
+        assert!(std::fs::read(&file).unwrap() == before, "version {version}");
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("oyez.db"), "").unwrap();
+    std::fs::write(folder.path().join("oyez.db-wal"), [1; 5000]).unwrap();
+    let refused = open(folder.path()).unwrap_err();
+    assert!(refused.to_string().contains("it is empty, and its log"), "{refused}");
+    assert_eq!(std::fs::metadata(folder.path().join("oyez.db-wal")).unwrap().len(), 5000);
+}

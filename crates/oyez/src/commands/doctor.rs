@@ -179,6 +179,9 @@ async fn store(args: &Args, folder: &Path, found: &mut Findings) -> Result<(), C
     let list =
         if running.is_empty() { "none runs".to_owned() } else { format!("running: {}", running.join(", ")) };
     found.add(Grade::Good, "jobs", format!("the last {}: {list}", jobs.len()), None);
+    for damage in jobs.iter().filter_map(|job| job.damage.clone()) {
+        found.add(Grade::Bad, "damage", damage, None);
+    }
     if cut > 0 {
         let hint = "`oyez list --state Failed` shows them; their reports say what is missing";
         found.add(Grade::Warning, "cut off", format!("{cut} of them lost their process"), Some(hint));

@@ -1,13 +1,11 @@
 //! `oyez events`: the journal of a job.
 
 use std::io::Write;
-use std::time::Duration;
 
 use oyez_model::{Event, EventSeq};
-use oyez_store::Store;
 
 use crate::error::{CommandError, Outcome};
-use crate::{exit, place, reports, show, which};
+use crate::{exit, place, reap, reports, show, which};
 
 /// Print a job's events from its journal, and follow them as they come.
 #[derive(Debug, clap::Args)]
@@ -49,6 +47,7 @@ pub fn run(args: &Args) -> Outcome {
     let format = args.format;
     place::runtime()?.block_on(async {
         let store = args.place.look()?;
+        let _ = reap::reap(&*store).await;
         let id = which::one(&*store, &args.id).await?;
         let mut after = EventSeq(args.after);
         loop {
@@ -67,7 +66,7 @@ pub fn run(args: &Args) -> Outcome {
             if !args.follow || ended {
                 return Ok(exit::SUCCESS);
             }
-            store.wait(id, after, Duration::from_secs(10)).await?;
+            reap::wait(&*store, id, after).await?;
         }
     })
 }

@@ -7,7 +7,7 @@ use oyez_store::SqliteOptions;
 use oyez_store::sqlite::{self, FsckOptions};
 use serde_json::json;
 
-use crate::commands::list::Format;
+use crate::commands::status::Format;
 use crate::error::{CommandError, Outcome};
 use crate::{exit, place, show};
 
@@ -59,11 +59,13 @@ pub fn run(args: &Args) -> Outcome {
         }
         let sound = match (report.findings.len(), left) {
             (0, _) => "sound".to_owned(),
-            (n, 0) => format!("{n} findings, all mended"),
-            (n, left) => format!("{n} findings, {left} not mended"),
+            (n, 0) => format!("{}, all mended", show::many(n as u64, "finding")),
+            (n, left) => format!("{}, {left} not mended", show::many(n as u64, "finding")),
         };
         let (jobs, events, rows, blobs) = (report.jobs, report.events, report.rows, report.blobs);
-        writeln!(out, "{jobs} jobs, {events} events, {rows} rows, {blobs} blobs checked: {sound}")?;
+        let [jobs, events, rows, blobs] = [(jobs, "job"), (events, "event"), (rows, "row"), (blobs, "blob")]
+            .map(|(n, what)| show::many(n, what));
+        writeln!(out, "{jobs}, {events}, {rows}, {blobs} checked: {sound}")?;
         if left > 0 && !args.rebuild {
             writeln!(
                 out,

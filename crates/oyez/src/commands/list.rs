@@ -72,7 +72,9 @@ pub fn run(args: Args) -> Outcome {
         }
         Format::Jsonl => jobs.iter().try_for_each(|job| writeln!(out, "{}", json(job)))?,
     }
-    Ok(exit::SUCCESS)
+    let damaged: Vec<_> = jobs.iter().filter_map(|job| job.damage.as_deref()).collect();
+    damaged.iter().for_each(|damage| eprintln!("{} {}", show::error_mark(), show::safe(damage)));
+    Ok(if damaged.is_empty() { exit::SUCCESS } else { exit::INCOMPLETE })
 }
 
 /// A job as an object: the same in every command that prints one.
@@ -102,6 +104,7 @@ pub fn json(info: &JobInfo) -> serde_json::Value {
         "ended": row.ended,
         "runs": row.runs,
         "events": row.events,
+        "damage": info.damage,
         "owner": info.owner.as_ref().map(|(owner, _)| owner.to_string()),
     })
 }
@@ -127,8 +130,11 @@ fn table(out: &mut dyn Write, jobs: &[JobInfo]) -> Result<(), CommandError> {
             0 => row.counts.total().to_string(),
             bad => format!("{bad}/{}", row.counts.total()),
         };
-        let state =
-            console::pad_str(&show::verdict(row, false), 12, console::Alignment::Left, None).into_owned();
+        let verdict = match info.damage {
+            Some(_) => console::style("DAMAGED").red().bold().to_string(),
+            None => show::verdict(row, false),
+        };
+        let state = console::pad_str(&verdict, 12, console::Alignment::Left, None).into_owned();
         writeln!(
             out,
             "{:>6}  {:<19}  {state}  {:<9}  {cases:>9}  {took:>8}  {}",

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::time::Duration;
 
 use oyez_model::event::{EventBody, Stream};
 use oyez_model::{EventSeq, SectionId};
-use oyez_store::{JobReader, Store, StoreError};
+use oyez_store::{JobReader, StoreError};
 
 use crate::error::{CommandError, Outcome};
-use crate::{exit, place, reports, show, which};
+use crate::{exit, place, reap, reports, show, which};
 
 /// Print the log text of a job, in the order in which it came, and follow it.
 #[derive(Debug, clap::Args)]
@@ -68,6 +67,7 @@ const PATHS: usize = 50_000;
 pub fn run(args: &Args) -> Outcome {
     place::runtime()?.block_on(async {
         let store = args.place.look()?;
+        let _ = reap::reap(&*store).await;
         let id = which::one(&*store, &args.id).await?;
         let mut printer = Printer {
             section: args.section.clone(),
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Outcome {
                 }
                 return Ok(exit::SUCCESS);
             }
-            store.wait(id, printer.after, Duration::from_secs(10)).await?;
+            reap::wait(&*store, id, printer.after).await?;
         }
     })
 }

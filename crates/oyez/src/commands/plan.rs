@@ -57,7 +57,7 @@ fn human(out: &mut dyn Write, plan: &Plan) -> Result<(), CommandError> {
             n => format!(", up to {} attempts", n + 1),
         };
         writeln!(out, "  test {}{retries}", show::safe(&test.name))?;
-        writeln!(out, "    {} targets: {}", targets.len(), names.join(", "))?;
+        writeln!(out, "    {}: {}", show::many(targets.len() as u64, "target"), names.join(", "))?;
         for (word, steps) in [("step", &test.steps), ("clean-up", &test.cleanup_steps)] {
             for step in steps {
                 writeln!(out, "    {word} {}: {}", step.label, step.kind.plugin())?;

@@ -25,7 +25,19 @@ pub struct Args {
     id: String,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
-    format: list::Format,
+    format: Format,
+}
+
+/// How to print a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Human,
+    /// One JSON object
+    Json,
+    /// The same on one line
+    Jsonl,
 }
 
 /// At most so many tests are listed; the report has them all.
@@ -42,14 +54,12 @@ pub fn run(args: &Args) -> Outcome {
     })?;
     let out = &mut std::io::stdout().lock();
     match args.format {
-        list::Format::Human => human(out, &info, &nodes)?,
+        Format::Human => human(out, &info, &nodes)?,
         _ => {
             let mut job = list::json(&info);
             job["tests"] = nodes.iter().filter(|n| n.kind == NodeKind::Test).map(test_json).collect();
             match args.format {
-                list::Format::Json => {
-                    writeln!(out, "{}", serde_json::to_string_pretty(&job).unwrap_or_default())?
-                }
+                Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&job).unwrap_or_default())?,
                 _ => writeln!(out, "{job}")?,
             }
         }
@@ -115,7 +125,7 @@ fn human(out: &mut dyn Write, info: &JobInfo, nodes: &[NodeRow]) -> Result<(), C
     for (i, line) in show::completeness(&row.complete).iter().enumerate() {
         fact(if i == 0 { "complete" } else { "" }, line)?;
     }
-    fact("cases", &show::counts(&row.counts, false))?;
+    fact("cases", &show::cases(row))?;
     for node in nodes {
         match node.kind {
             NodeKind::Run => writeln!(out, "\n  {}", console::style(show::safe(&node.name)).bold())?,

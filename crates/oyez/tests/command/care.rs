@@ -116,3 +116,28 @@ fn fsck_finds_a_flipped_byte_and_says_where() {
     lab.oyez(&["status", "2"]).ended(0);
     lab.oyez(&["logs", "2", "--raw"]).ended(0);
 }
+
+#[test]
+fn a_job_that_cannot_be_read_does_not_hide_the_others() {
+    let lab = Lab::new();
+    for name in ["first", "second", "third"] {
+        lab.oyez(&["exec", "--name", name, "--", "true"]).ended(0);
+    }
+    let file = lab.path("store").join(oyez_store::sqlite::FILE);
+    let db = rusqlite::Connection::open(&file).unwrap();
+    let mut row: Vec<u8> = db.query_row("SELECT row FROM job WHERE id = 2", [], |row| row.get(0)).unwrap();
+    row[0] ^= 0xff;
+    db.execute("UPDATE job SET row = ?1 WHERE id = 2", [&row]).unwrap();
+    // Another one has lost its journal, and nobody may take that for what there is.
+    db.execute("DELETE FROM chunk WHERE id = (SELECT max(id) FROM chunk)", []).unwrap();
+    drop(db);
+    let done = lab.oyez(&["list"]).ended(3);
+    let text = done.text();
+    assert!(text.contains("first") && text.contains("DAMAGED") && text.contains("third"), "{text}");
+    assert!(done.err.contains("fsck"), "{}", done.err);
+    lab.oyez(&["doctor"]).ended(3);
+    lab.oyez(&["fsck", "--rebuild"]).ended(3);
+    let jobs = lab.oyez(&["list", "--format", "json"]).ended(0).json();
+    let names: Vec<_> = jobs.as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["third", "second", "first"], "what could be mended was, the rest was left alone");
+}

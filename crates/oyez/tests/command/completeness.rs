@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::lab::{Lab, descriptor, poll, shell};
+use crate::lab::{Lab, Running, descriptor, poll, shell};
 
 const RESULTS: &str = r#"<testsuites><testsuite name="s" tests="3"><testcase name="a"/><testcase name="b"/>
 <testcase name="c"><failure message="m"/></testcase></testsuite></testsuites>"#;
@@ -98,6 +98,20 @@ fn a_killed_exec_reads_failed_and_incomplete() {
     end(lab.read("pid").trim().parse().unwrap());
 }
 
+#[test]
+fn who_follows_a_job_hears_that_it_was_killed() {
+    let lab = Lab::new();
+    let script = "echo $$ > pid; echo begun; exec sleep 600";
+    let mut running = lab.start(&["exec", "--", "sh", "-c", script]);
+    lab.wait_for("log_text");
+    let followers =
+        [&["events", "latest", "--follow"][..], &["logs", "latest", "--follow"]].map(|call| lab.start(call));
+    running.kill();
+    let [events, logs] = followers.map(|follower| follower.end().ended(0).text());
+    assert!(events.contains("producer_broke") && logs.contains("begun"), "{events}\n{logs}");
+    end(lab.read("pid").trim().parse().unwrap());
+}
+
 /// Takes away a process that a killed one left.
 fn end(pid: i32) {
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
@@ -148,10 +162,13 @@ fn a_target_that_never_started_makes_the_report_incomplete() {
 #[test]
 fn output_that_could_not_be_kept_is_counted() {
     let lab = Lab::new();
-    // Someone else writes to the store for as long as the command runs: what it prints finds no room.
+    // Someone else writes to the store for as long as the command runs, and there is no place for files: what it prints
+    // finds no room.
     lab.oyez(&["exec", "--", "true"]).ended(0);
     let script = "echo begun; until [ -e locked ]; do sleep 0.01; done; head -c 60000000 /dev/zero | tr '\\0' x; : > printed";
-    let running = lab.start(&["exec", "--", "sh", "-c", script]);
+    let mut command = lab.command(&["exec", "--", "sh", "-c", script]);
+    command.env("TMPDIR", lab.path("nowhere"));
+    let running = Running::of(command);
     lab.wait_for("log_text");
     let other = rusqlite::Connection::open(lab.path("store").join(oyez_store::sqlite::FILE)).unwrap();
     poll("the store was never free", || other.execute_batch("BEGIN IMMEDIATE").ok());

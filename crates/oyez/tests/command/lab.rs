@@ -96,8 +96,7 @@ impl Lab {
 
     /// Begins a call that a test then does something to.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
-        Running(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+        Running::of(self.command(arguments))
     }
 
     /// All jobs, newest first, as `oyez list` tells them.
@@ -146,6 +145,11 @@ pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 pub struct Running(Option<Child>);
 
 impl Running {
+    /// Begins a call.
+    pub fn of(mut command: Command) -> Self {
+        Running(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
     fn child(&mut self) -> &mut Child {
         self.0.as_mut().unwrap()
     }

@@ -184,6 +184,20 @@ fn a_ci_run_gets_the_summary_appended() {
 }
 
 #[test]
+fn a_summary_that_cannot_be_appended_costs_a_warning_and_nothing_else() {
+    let lab = Lab::new();
+    lab.write("job.yaml", hello());
+    let call = |arguments: &[&str]| {
+        let mut command = lab.command(arguments);
+        Done::from(command.env("GITHUB_STEP_SUMMARY", "/nowhere/summary").output().unwrap()).ended(0)
+    };
+    let run = call(&["run", "job.yaml"]);
+    assert!(run.text().contains("SUCCESS") && run.err.contains("warning: cannot append"), "{run:?}");
+    let exec = call(&["exec", "--", "true"]);
+    assert!(exec.err.contains("warning: cannot append") && !exec.err.contains("recorded"), "{exec:?}");
+}
+
+#[test]
 fn a_plan_shows_targets_and_steps_and_makes_no_store() {
     let lab = Lab::new();
     lab.write("job.yaml", hello());

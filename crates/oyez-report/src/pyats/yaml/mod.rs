@@ -17,6 +17,7 @@ use self::emit::Emitter;
 use super::clock::Clock;
 use super::python::is_left_out;
 use crate::out::Out;
+use crate::pyats;
 
 /// An object that is begun: where its keys and its children stand.
 struct Open {
@@ -99,6 +100,7 @@ impl Report<'_, '_> {
         let Some(top) = self.open.len().checked_sub(1) else { return };
         let (ix, indent, full) = (self.open[top].ix, self.open[top].indent, self.open[top].full);
         let order = self.tree.node(ix).kind.order();
+        let details = pyats::details(self.tree, ix, top + 1);
         let (buf, emit) = (&mut self.out.buf, &mut self.emit);
         while let Some(&key) = order.get(self.open[top].key) {
             self.open[top].key += 1;
@@ -116,7 +118,12 @@ impl Report<'_, '_> {
                 }
                 continue;
             }
-            let Some(field) = self.tree.field(ix, key) else { continue };
+            let field = match self.tree.field(ix, key) {
+                None => continue,
+                Some(Field::Children(_)) if top + 1 >= pyats::DEEPEST => continue,
+                Some(Field::List(_)) if key == "details" => Field::List(&details),
+                Some(field) => field,
+            };
             if is_left_out(&field) {
                 continue;
             }

@@ -21,7 +21,7 @@ use crate::error::StoreError;
 pub struct FsckOptions {
     /// Only this job.
     pub job: Option<JobId>,
-    /// Make rows again from the journal where they differ.
+    /// Make rows again from the journal where they differ; not those of a job whose journal is damaged.
     pub rebuild: bool,
 }
 

@@ -1,46 +1,28 @@
-//! The wrapped command: started, its output passed on and copied, its end waited for.
+//! The wrapped command: started, its end waited for.
 
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
-use oyez_model::Time;
 use oyez_model::event::Stream;
-use oyez_store::{Clock, SystemClock};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use super::terminal;
+use super::output::{self, Copied, Unsent, say};
+use super::relay;
+use super::signals::{Passing, Signals};
+use super::spool::Spool;
+use super::terminal::{self, Resizer};
 
-/// Pieces that may wait for the recorder: 16 MiB. The command never waits for it.
-const WAITING: usize = 256;
-const PIECE: usize = 64 << 10;
-/// How long output is awaited after the command's own end, when something it left behind holds the pipes.
-const LEFT_BEHIND: Duration = Duration::from_secs(2);
-
-/// A piece of output.
-#[derive(Debug)]
-pub struct Piece {
-    /// When it came.
-    pub time: Time,
-    /// Where from.
-    pub stream: Stream,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// What the recorder gets.
-#[derive(Debug)]
-pub struct Log {
-    /// The pieces, in the order in which they came.
-    pub pieces: mpsc::Receiver<Piece>,
-    /// Bytes that found no room.
-    pub dropped: Arc<AtomicU64>,
-}
+/// How long the pipes' end is awaited after the command's own: what it started may need a moment to end, too.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// How the command ended.
 #[derive(Clone, Debug)]
@@ -70,80 +52,165 @@ impl Finished {
     }
 }
 
+/// The command has ended, and what it printed itself has been passed on.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// How it ended.
+    pub how: Finished,
+    /// Something that it left behind can still print.
+    pub is_held: bool,
+    /// What could not be passed on.
+    pub unsent: Vec<Unsent>,
+    /// When all this was known.
+    pub at: Instant,
+}
+
+impl Ending {
+    fn now(how: Finished) -> Self {
+        Ending { how, is_held: false, unsent: Vec::new(), at: Instant::now() }
+    }
+}
+
 /// The end, when it has come.
 #[derive(Clone, Debug)]
-pub struct End(watch::Receiver<Option<Finished>>);
+pub struct End(watch::Receiver<Option<Ending>>);
 
 impl End {
     /// Waits for it.
-    pub async fn wait(&mut self) -> Finished {
-        match self.0.wait_for(Option::is_some).await.map(|finished| finished.clone()) {
-            Ok(Some(finished)) => finished,
-            _ => Finished::NotStarted { code: 126, why: "nobody waited for it".to_owned() },
+    pub async fn wait(&mut self) -> Ending {
+        match self.0.wait_for(Option::is_some).await.map(|ending| ending.clone()) {
+            Ok(Some(ending)) => ending,
+            _ => Ending::now(Finished::NotStarted { code: 126, why: "nobody waited for it".to_owned() }),
         }
+    }
+
+    /// When it came, if it has.
+    pub fn came(&self) -> Option<Instant> {
+        self.0.borrow().as_ref().map(|ending| ending.at)
     }
 }
 
-/// Starts the command; its end and its log come as they come. Without a recorder it has our own standard streams.
-pub fn run(command: &[String], record: bool, runtime: &Handle) -> (End, Log) {
-    let (to, pieces) = mpsc::channel(WAITING);
-    let dropped = Arc::new(AtomicU64::new(0));
-    let log = Log { pieces, dropped: dropped.clone() };
+/// Starts the command. What it prints is passed on and goes into `spool`, which is closed at its end.
+pub fn start(command: &[OsString], spool: Arc<Spool>, runtime: &Handle) -> End {
     let (done, end) = watch::channel(None);
-    let end = End(end);
-    let screen = if record { terminal::open() } else { None };
-    let output = |is_terminal: bool| match (&screen, record) {
-        (Some(screen), true) if is_terminal => screen.theirs().unwrap_or_else(Stdio::piped),
-        (_, true) => Stdio::piped(),
-        (_, false) => Stdio::inherit(),
-    };
-    let (out, err) = (output(true), output(rustix::termios::isatty(std::io::stderr())));
-    let (program, args) = command.split_first().map_or(("", &[][..]), |(p, args)| (p.as_str(), args));
-    let child = Command::new(program).args(args).stdin(Stdio::inherit()).stdout(out).stderr(err).spawn();
-    let mut child = match child {
-        Ok(child) => child,
+    let signals = Signals::listen(runtime);
+    match spawn(command) {
+        Ok(Started { mut child, outputs, resizer, halt }) => {
+            let passing = signals.pass_on(Pid::from_child(&child), resizer, runtime);
+            std::thread::spawn(move || {
+                let attended = attend(&mut child, outputs, halt, &spool, passing);
+                spool.close();
+                done.send_replace(Some(attended));
+            });
+        }
         Err(e) => {
-            done.send_replace(Some(not_started(program, &e)));
-            return (end, log);
+            let name = command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+            spool.close();
+            done.send_replace(Some(Ending::now(not_started(&name, &e))));
         }
-    };
-    let signals = pass_signals_on(&child, runtime);
-    // Each copy holds a sender: when both are gone, all output has been passed on.
-    let (copying, copied) = std::sync::mpsc::channel::<()>();
-    if let Some(from) = screen.and_then(|screen| screen.into_reader(runtime)) {
-        copy(from, Stream::Stdout, to.clone(), dropped.clone(), copying.clone());
     }
-    if let Some(from) = child.stdout.take() {
-        copy(from, Stream::Stdout, to.clone(), dropped.clone(), copying.clone());
-    }
-    if let Some(from) = child.stderr.take() {
-        copy(from, Stream::Stderr, to.clone(), dropped, copying.clone());
-    }
-    drop((to, copying));
-    std::thread::spawn(move || {
-        let finished = wait(&mut child);
-        if let Some(signals) = signals {
-            signals.abort();
-        }
-        // Pipes that are still held belong to something that the command left behind.
-        let _ = copied.recv_timeout(LEFT_BEHIND);
-        done.send_replace(Some(finished));
-    });
-    (end, log)
+    End(end)
 }
 
-fn not_started(program: &str, e: &std::io::Error) -> Finished {
+struct Started {
+    child: Child,
+    outputs: Vec<(Stream, File)>,
+    resizer: Option<Resizer>,
+    /// The copies stop when the second of them is closed.
+    halt: (OwnedFd, OwnedFd),
+}
+
+/// With a terminal for what we print into a terminal, one pipe where both streams go to one place, else two.
+fn spawn(command: &[OsString]) -> io::Result<Started> {
+    let (program, args) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::inherit());
+    let mut outputs = Vec::new();
+    let mut piped = |stream| -> io::Result<std::io::PipeWriter> {
+        let (ours, theirs) = std::io::pipe()?;
+        outputs.push((stream, File::from(OwnedFd::from(ours))));
+        Ok(theirs)
+    };
+    let halt = pipe_with(PipeFlags::CLOEXEC)?;
+    let screen = terminal::open();
+    match &screen {
+        Some(screen) if rustix::termios::isatty(io::stderr()) => {
+            command.stdout(screen.theirs()?).stderr(screen.theirs()?);
+        }
+        Some(screen) => {
+            command.stdout(screen.theirs()?).stderr(piped(Stream::Stderr)?);
+        }
+        None => {
+            let out = piped(Stream::Stdout)?;
+            let err = if output::are_one() { out.try_clone()? } else { piped(Stream::Stderr)? };
+            command.stdout(out).stderr(err);
+        }
+    }
+    let child = command.spawn()?;
+    let resizer = screen.and_then(terminal::Terminal::into_reader).map(|(from, resizer)| {
+        outputs.push((Stream::Stdout, from));
+        resizer
+    });
+    Ok(Started { child, outputs, resizer, halt })
+}
+
+fn not_started(program: &str, e: &io::Error) -> Finished {
     let (code, why) = match e.kind() {
-        std::io::ErrorKind::NotFound => (127, "command not found".to_owned()),
-        std::io::ErrorKind::PermissionDenied => (126, "permission denied".to_owned()),
+        io::ErrorKind::NotFound => (127, "command not found".to_owned()),
+        io::ErrorKind::PermissionDenied => (126, "permission denied".to_owned()),
         _ => (126, e.to_string()),
     };
     let why = format!("{program}: {why}");
-    eprintln!("oyez: {why}");
+    say(&why);
     Finished::NotStarted { code, why }
 }
 
-fn wait(child: &mut Child) -> Finished {
+/// Waits for the command's end and passes its output on until then.
+fn attend(
+    child: &mut Child,
+    outputs: Vec<(Stream, File)>,
+    (heard, halt): (OwnedFd, OwnedFd),
+    spool: &Arc<Spool>,
+    passing: Passing,
+) -> Ending {
+    let heard = Arc::new(heard);
+    // Each copy holds a sender: when all are gone, all output has been passed on.
+    let (copying, copied) = mpsc::channel::<()>();
+    let copies: Vec<_> = outputs
+        .into_iter()
+        .map(|(stream, from)| output::copy(from, stream, spool.clone(), heard.clone(), copying.clone()))
+        .collect();
+    drop(copying);
+    let how = wait(child, passing);
+    let _ = copied.recv_timeout(GRACE);
+    drop(halt);
+    let mut ending = Ending::now(how);
+    for copy in copies {
+        let Ok(Copied { stream, unsent, left }) = copy.join() else { continue };
+        ending.unsent.extend(unsent);
+        if let Some(from) = left {
+            ending.is_held = true;
+            leave_behind(from, stream, spool);
+        }
+    }
+    ending.at = Instant::now();
+    ending
+}
+
+/// Where no process can be left behind we stay ourselves: late is better than lost.
+fn leave_behind(from: File, stream: Stream, spool: &Arc<Spool>) {
+    let Err(from) = relay::leave(from, stream) else { return };
+    let Ok((heard, _open)) = pipe_with(PipeFlags::CLOEXEC) else { return };
+    let (copying, _) = mpsc::channel();
+    let _ = output::copy(from, stream, spool.clone(), Arc::new(heard), copying).join();
+}
+
+fn wait(child: &mut Child, passing: Passing) -> Finished {
+    // It is not taken away before nobody sends signals to its number any more.
+    let id = WaitId::Pid(Pid::from_child(child));
+    let ended = || waitid(id.clone(), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+    while matches!(ended(), Err(rustix::io::Errno::INTR)) {}
+    drop(passing);
     match child.wait() {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => Finished::Exited(code),
@@ -151,83 +218,4 @@ fn wait(child: &mut Child) -> Finished {
         },
         Err(e) => Finished::NotStarted { code: 126, why: format!("cannot be waited for: {e}") },
     }
-}
-
-/// Passes output on as it comes, and a copy of it to the recorder.
-fn copy(
-    mut from: impl Read + Send + 'static,
-    stream: Stream,
-    to: mpsc::Sender<Piece>,
-    dropped: Arc<AtomicU64>,
-    copying: std::sync::mpsc::Sender<()>,
-) {
-    std::thread::spawn(move || {
-        let _copying = copying;
-        let mut buffer = vec![0; PIECE];
-        let mut open = true;
-        loop {
-            let n = match from.read(&mut buffer) {
-                Ok(0) => return,
-                Ok(n) => n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(_) => return,
-            };
-            let bytes = &buffer[..n];
-            // When nobody reads our output any more, the command is to feel it as it would without us: its next write
-            // fails. Closing the pipe by returning does that.
-            open = open && pass_on(stream, bytes);
-            if !open {
-                return;
-            }
-            let piece = Piece { time: SystemClock.now(), stream, bytes: bytes.to_vec() };
-            if to.try_send(piece).is_err() {
-                dropped.fetch_add(n as u64, Ordering::Relaxed);
-            }
-        }
-    });
-}
-
-fn pass_on(stream: Stream, mut bytes: &[u8]) -> bool {
-    let (out, err) = (std::io::stdout(), std::io::stderr());
-    let fd = if stream == Stream::Stderr { err.as_fd() } else { out.as_fd() };
-    while !bytes.is_empty() {
-        match rustix::io::write(fd, bytes) {
-            Ok(n) => bytes = &bytes[n..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => {
-                let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::OUT)];
-                let _ = rustix::event::poll(&mut fds, None);
-            }
-            Err(_) => return false,
-        }
-    }
-    true
-}
-
-/// Signals that are sent to us alone reach the command, too. Ctrl-C on a terminal reaches it without us.
-fn pass_signals_on(child: &Child, runtime: &Handle) -> Option<tokio::task::JoinHandle<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let pid = rustix::process::Pid::from_child(child);
-    let at_terminal = rustix::termios::isatty(std::io::stdin());
-    let _inside = runtime.enter();
-    let mut int = signal(SignalKind::interrupt()).ok()?;
-    let mut term = signal(SignalKind::terminate()).ok()?;
-    let mut hup = signal(SignalKind::hangup()).ok()?;
-    let mut quit = signal(SignalKind::quit()).ok()?;
-    Some(runtime.spawn(async move {
-        use rustix::process::Signal;
-        loop {
-            let got = tokio::select! {
-                _ = int.recv() => Signal::INT,
-                _ = term.recv() => Signal::TERM,
-                _ = hup.recv() => Signal::HUP,
-                _ = quit.recv() => Signal::QUIT,
-            };
-            let by_terminal = at_terminal && matches!(got, Signal::INT | Signal::QUIT);
-            if !by_terminal {
-                // It may have ended in this moment.
-                let _ = rustix::process::kill_process(pid, got);
-            }
-        }
-    }))
 }

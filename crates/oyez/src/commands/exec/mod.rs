@@ -1,30 +1,39 @@
 //! `oyez exec`: any command as a job.
 //!
-//! The command must not notice: its output goes on byte for byte, its exit code is passed on, and when nothing can be
-//! recorded there is one warning and the command runs all the same. What it prints is handed to the recorder through a
-//! bounded channel that never makes it wait; what does not fit is counted, and the report says that it is missing.
+//! The command must not notice: it starts at once, its output goes on byte for byte, its exit code is passed on, and when
+//! nothing can be recorded there is one warning and the command runs all the same. The store is opened beside it. What
+//! the command prints waits in a bounded spool that never makes it wait; what does not fit is counted, and the report
+//! says that it is missing. After its end the store gets a few seconds, and no more.
 
 mod child;
+mod job;
+mod output;
 mod record;
+pub mod relay;
 mod results;
+mod signals;
+mod spool;
 mod terminal;
 
+use std::ffi::OsString;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use oyez_model::event::{JobStateChanged, JobSubmitted};
-use oyez_model::event::{ProducerJoined, ProducerLeft, RunStarted, RunStopped, TestStarted, TestStopped};
-use oyez_model::{Guid, Outcome, RunNumber, SectionRef};
-use oyez_model::{JobSource, JobState};
-use oyez_store::{Clock, NewEvent, NewJob, SqliteStore, Store, SystemClock};
+use oyez_model::Guid;
 
 use crate::error::{CommandError, Outcome as Ended};
-use crate::{place, reap, reports, show};
-use child::{End, Finished, Log};
-use record::Recorder;
+use crate::{place, show};
+use job::Beginning;
+use record::Patience;
 pub use results::Source;
+use spool::Spool;
+
+/// How long a store that does nothing at all is waited for once the command has ended.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// Run any command as a job: its output and exit code are passed on, its test results are read and kept.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   oyez exec -- make test
   oyez exec --parse junit=report.xml -- pytest --junitxml=report.xml
@@ -53,12 +62,8 @@ pub struct Args {
     project: Option<String>,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
-    command: Vec<String>,
+    command: Vec<OsString>,
 }
-
-/// Node numbers of the job's first producer.
-const RUN: u64 = 1;
-const TEST: u64 = 2;
 
 /// Runs it.
 pub fn run(args: Args) -> Ended {
@@ -69,125 +74,51 @@ pub fn run(args: Args) -> Ended {
         .collect::<Result<_, _>>()?;
     oyez_model::tags::check_tags(&args.tag, false).map_err(|e| CommandError::Usage(format!("--tag: {e}")))?;
     let runtime = place::runtime()?;
-    let began = std::time::SystemTime::now();
-    let recorder = runtime.block_on(begin(&args, guids)).map_err(|e| warn(&e)).ok();
-    let (mut finished, log) = child::run(&args.command, recorder.is_some(), runtime.handle());
-    runtime.block_on(async {
-        if let Some(recorder) = recorder
-            && let Err(e) = keep(recorder, log, &mut finished, &args.parse, began).await
-        {
-            warn(&e);
+    let beginning = Beginning::new(&args, guids);
+    let spool = Arc::new(Spool::default());
+    let mut end = child::start(&args.command, spool.clone(), runtime.handle());
+    let progress = Arc::new(AtomicU64::new(0));
+    let patience = Patience::new(end.clone(), progress.clone());
+    let place = args.place.clone();
+    let sources = args.parse;
+    // On a thread of its own: the store may make whoever asks it wait.
+    let handle = runtime.handle().clone();
+    let (done, mut keeping) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let kept = handle.block_on(job::keep(place, beginning, patience, &spool, &sources));
+        if let Err(e) = kept {
+            spool.abandon();
+            warn(&e.to_string());
         }
-        Ok(finished.wait().await.exit_code())
-    })
-}
-
-/// Everything about the command, from its first word to its results.
-async fn keep(
-    mut recorder: Recorder,
-    log: Log,
-    finished: &mut End,
-    sources: &[Source],
-    began: std::time::SystemTime,
-) -> Result<(), CommandError> {
-    let log = recorder.follow(log, finished).await;
-    let finished = finished.wait().await;
-    log?;
-    end(recorder, &finished, sources, began).await
+        // Nobody waits any more when it has taken too long.
+        let _ = done.send(());
+    });
+    let code = runtime.block_on(async {
+        let code = end.wait().await.how.exit_code();
+        loop {
+            let before = progress.load(Ordering::Relaxed);
+            match tokio::time::timeout(STALLED, &mut keeping).await {
+                Ok(Ok(())) => break,
+                Ok(Err(e)) => break warn(&e.to_string()),
+                Err(_) if progress.load(Ordering::Relaxed) != before => {}
+                Err(_) => {
+                    let waited = STALLED.as_secs();
+                    break warn(&format!(
+                        "the store was busy or its disk stood still for {waited} s after the command's end: see who \
+                         has it with `oyez doctor`"
+                    ));
+                }
+            }
+        }
+        code
+    });
+    // A thread that the store holds up does not hold us up.
+    runtime.shutdown_background();
+    Ok(code)
 }
 
 /// The one warning.
-fn warn(e: &CommandError) {
-    eprintln!("{} this run is not recorded, or not wholly: {e}", show::warning_mark());
-}
-
-/// The job begins: all of it in one commit.
-async fn begin(args: &Args, guids: Vec<Guid>) -> Result<Recorder, CommandError> {
-    let store = args.place.open()?;
-    let now = SystemClock.now();
-    let name = args.name.clone().unwrap_or_else(|| args.command.join(" "));
-    let name: String = name.chars().take(200).collect();
-    let owner = reap::this_process();
-    let submitted = JobSubmitted {
-        uid: SystemClock.job_uid(),
-        name: name.clone(),
-        requestor: std::env::var("USER").unwrap_or_else(|_| "oyez".to_owned()),
-        source: JobSource::Exec,
-        tags: args.tag.clone(),
-        guids,
-        project: args.project.clone(),
-        variant: Default::default(),
-        host: Some(owner.host.clone()),
-        server_id: None,
-        request: None,
-        extended: None,
-        command: Some(args.command.clone()),
-        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-    };
-    let joined = ProducerJoined {
-        pid: Some(u64::from(owner.pid)),
-        ppid: None,
-        host: Some(owner.host.clone()),
-        program: Some("oyez exec".to_owned()),
-        forked_from: None,
-    };
-    let test = TestStarted {
-        id: TEST,
-        parent: SectionRef::own(RUN),
-        name,
-        index: 0,
-        attempt: 0,
-        planned: None,
-        cleanup: None,
-        suite: None,
-        variant: None,
-        began: None,
-        ..Default::default()
-    };
-    let then = vec![
-        NewEvent::new(now, joined),
-        NewEvent::new(now, JobStateChanged { state: JobState::Started, error: None }),
-        NewEvent::new(now, RunStarted { id: RUN, run: RunNumber(1), planned: None }),
-        NewEvent::new(now, test),
-    ];
-    let next = then.len() as u64 + 2;
-    let job = store.create_job(NewJob { time: now, submitted, owner: Some(owner.clone()), then }).await?;
-    Ok(Recorder::new(store, job, owner, next))
-}
-
-/// Results are read, the job ends, and where a CI run shows summaries its own is appended.
-async fn end(
-    mut recorder: Recorder,
-    finished: &Finished,
-    sources: &[Source],
-    began: std::time::SystemTime,
-) -> Result<(), CommandError> {
-    let (outcome, reason) = match finished {
-        Finished::Exited(0) => (Outcome::Passed, None),
-        Finished::Exited(n) => (Outcome::Failed, Some(format!("exit status {n}"))),
-        Finished::Signalled(n) => (Outcome::Errored, Some(format!("ended by signal {n}"))),
-        Finished::NotStarted { why, .. } => (Outcome::Errored, Some(why.clone())),
-    };
-    let mut nodes = TEST;
-    for source in sources {
-        results::read(&mut recorder, source, began, &mut nodes).await?;
-    }
-    let id = SectionRef::own(TEST);
-    recorder.push(TestStopped {
-        id,
-        outcome: Some(outcome),
-        reason,
-        retried: None,
-        ended: None,
-        ..Default::default()
-    });
-    recorder.push(RunStopped { id: SectionRef::own(RUN), outcome: None });
-    recorder.push(ProducerLeft {});
-    recorder.push(JobStateChanged { state: JobState::Completed, error: None });
-    let (store, job): (Arc<SqliteStore>, _) = recorder.finish().await?;
-    if std::env::var_os("GITHUB_STEP_SUMMARY").is_some() {
-        reports::with_reader(&*store, job, |reader| reports::append_step_summary(reader)).await?;
-    }
-    store.close().await?;
-    Ok(())
+fn warn(why: &str) {
+    let mark = show::warning_mark();
+    output::line(&format!("{mark} this run is not recorded, or not wholly: {why}"));
 }

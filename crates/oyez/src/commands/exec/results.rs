@@ -54,7 +54,7 @@ pub async fn read(
         Ok(paths) => paths.filter_map(Result::ok).filter(|p| !p.is_dir()).take(FILES + 1).collect(),
         Err(_) => Vec::new(),
     };
-    let cut = |reason: String| SourceCut { id: SectionRef::own(super::TEST), reason };
+    let cut = |reason: String| SourceCut { id: SectionRef::own(super::job::TEST), reason };
     if found.is_empty() {
         recorder.push(cut(format!("no file {} was there when the command had ended", source.pattern)));
         return Ok(());
@@ -89,7 +89,7 @@ async fn one(
     name: &str,
     nodes: &mut u64,
 ) -> Result<(), CommandError> {
-    let mut tests = Tests::new(SectionRef::own(super::RUN), *nodes, SystemClock.now());
+    let mut tests = Tests::new(SectionRef::own(super::job::RUN), *nodes, SystemClock.now());
     let mut reader = Reader::new(file);
     let mut failed: Option<JunitError> = None;
     loop {
@@ -107,7 +107,7 @@ async fn one(
     tests.end(unfinished, &mut |body| recorder.push(body));
     *nodes = tests.nodes();
     if let Some(e) = failed {
-        recorder.push(SourceCut { id: SectionRef::own(super::TEST), reason: format!("{name}: {e}") });
+        recorder.push(SourceCut { id: SectionRef::own(super::job::TEST), reason: format!("{name}: {e}") });
     }
     Ok(())
 }

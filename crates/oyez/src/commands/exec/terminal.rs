@@ -9,7 +9,6 @@ use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{OptionalActions, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
-use tokio::runtime::Handle;
 
 /// Our end, and the command's.
 #[derive(Debug)]
@@ -40,24 +39,29 @@ pub fn open() -> Option<Terminal> {
 
 impl Terminal {
     /// For the command's standard output or standard error.
-    pub fn theirs(&self) -> Option<Stdio> {
-        self.theirs.try_clone().ok().map(Stdio::from)
+    ///
+    /// # Errors
+    /// No file descriptor is left.
+    pub fn theirs(&self) -> std::io::Result<Stdio> {
+        self.theirs.try_clone().map(Stdio::from)
     }
 
-    /// What the command prints; the command's own end is closed here. It keeps the size of our terminal.
-    pub fn into_reader(self, runtime: &Handle) -> Option<File> {
+    /// What the command prints, and what keeps the size; the command's own end is closed here.
+    pub fn into_reader(self) -> Option<(File, Resizer)> {
         let ours = self.ours.try_clone().ok()?;
-        let _inside = runtime.enter();
-        if let Ok(mut resized) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change())
-        {
-            runtime.spawn(async move {
-                while resized.recv().await.is_some() {
-                    if let Ok(size) = tcgetwinsize(std::io::stdout()) {
-                        let _ = tcsetwinsize(&self.ours, size);
-                    }
-                }
-            });
+        Some((File::from(ours), Resizer(self.ours)))
+    }
+}
+
+/// Gives the command's terminal the size of ours.
+#[derive(Debug)]
+pub struct Resizer(OwnedFd);
+
+impl Resizer {
+    /// Does it, now.
+    pub fn resize(&self) {
+        if let Ok(size) = tcgetwinsize(std::io::stdout()) {
+            let _ = tcsetwinsize(&self.0, size);
         }
-        Some(File::from(ours))
     }
 }
