@@ -39,7 +39,7 @@ mod result;
 mod section;
 mod subscription;
 
-pub use arguments::Arguments;
+pub use arguments::{Argument, Arguments};
 pub use calls::PluginStage;
 pub use client::{Options, ReportClient};
 pub use error::{Error, Raised};

@@ -39,7 +39,7 @@ impl Role {
     fn below(self, tree: &Tree, ix: Ix) -> Role {
         let node = tree.node(ix);
         match self {
-            Role::Script => match node.type_name() {
+            Role::Script => match node.shown_type() {
                 "CommonSetup" => Role::Common("commonSetup"),
                 "CommonCleanup" => Role::Common("commonCleanup"),
                 _ => Role::Testcase,
@@ -314,7 +314,7 @@ impl Report<'_, '_> {
         let parameters = tree.node(ix).attribute("parameters").filter(|p| super::python::is_true(p));
         xml.leaf_with("pargs", |out| {
             if let Some(parameters) = parameters {
-                push_text(out, &repr::plain(parameters));
+                push_text(out, &repr::plain(&parameters));
             }
         });
         xml.leaf("taskid", &tree.node(ix).id);
@@ -347,7 +347,8 @@ impl Report<'_, '_> {
     }
 
     fn xref(&mut self, ix: Ix) {
-        let xref = self.tree.node(ix).attribute("xref");
+        let said = self.tree.node(ix).attribute("xref");
+        let xref = said.as_deref();
         let (file, line) = (xref.and_then(|x| x.get("file")), xref.and_then(|x| x.get("line")));
         if let (Some(Value::Null), Some(Value::Null)) = (file, line) {
             return self.xml.empty(&["xref"]);
@@ -366,7 +367,7 @@ impl Report<'_, '_> {
 
     fn log(&mut self, ix: Ix) {
         let node = self.tree.node(ix);
-        let said = node.attribute("logs");
+        let said = node.said("logs");
         let number = |key: &str, own: Option<u64>| match (said.and_then(|s| s.get(key)), own) {
             (Some(value), _) => repr::plain(value),
             (None, Some(n)) => n.to_string(),

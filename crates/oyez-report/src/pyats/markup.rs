@@ -145,12 +145,12 @@ pub(super) fn text_of(value: Option<&Value>) -> String {
 
 /// An attribute of an object as text; empty when it has none.
 pub(super) fn attribute(tree: &Tree, ix: Ix, key: &str) -> String {
-    text_of(tree.node(ix).attribute(key))
+    text_of(tree.node(ix).attribute(key).as_deref())
 }
 
 /// An attribute where the text is what counts: what is nothing to Python is nothing here.
 pub(super) fn text_attribute(tree: &Tree, ix: Ix, key: &str) -> String {
-    match tree.node(ix).attribute(key) {
+    match tree.node(ix).attribute(key).as_deref() {
         Some(value) if super::python::is_true(value) => text_of(Some(value)),
         _ => String::new(),
     }
@@ -158,7 +158,7 @@ pub(super) fn text_attribute(tree: &Tree, ix: Ix, key: &str) -> String {
 
 /// The name that is shown.
 pub(super) fn name(tree: &Tree, ix: Ix) -> String {
-    match tree.node(ix).attribute("name") {
+    match tree.node(ix).attribute("name").as_deref() {
         None => tree.node(ix).id.clone(),
         said => text_of(said),
     }

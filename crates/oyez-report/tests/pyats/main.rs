@@ -37,5 +37,9 @@ fn assert_same(what: &str, expected: &str, actual: &str) {
         let part = &bytes[at.saturating_sub(300).min(bytes.len())..(at + 200).min(bytes.len())];
         String::from_utf8_lossy(part).into_owned()
     };
-    panic!("{what} differs at byte {at}:\n--- expected\n{}\n--- written\n{}", around(expected), around(actual));
+    panic!(
+        "{what} differs at byte {at}:\n--- expected\n{}\n--- written\n{}",
+        around(expected),
+        around(actual)
+    );
 }

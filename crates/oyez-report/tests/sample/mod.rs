@@ -104,12 +104,26 @@ impl Job {
 
     pub fn end_test(&mut self, id: u64, retried: bool) {
         let retried = retried.then_some(true);
-        self.say(TestStopped { id: SectionRef::own(id), outcome: None, reason: None, retried, ended: None, ..Default::default() });
+        self.say(TestStopped {
+            id: SectionRef::own(id),
+            outcome: None,
+            reason: None,
+            retried,
+            ended: None,
+            ..Default::default()
+        });
     }
 
     pub fn end_test_as(&mut self, id: u64, outcome: Outcome, reason: &str) {
         let (outcome, reason) = (Some(outcome), Some(reason.to_owned()));
-        self.say(TestStopped { id: SectionRef::own(id), outcome, reason, retried: None, ended: None, ..Default::default() });
+        self.say(TestStopped {
+            id: SectionRef::own(id),
+            outcome,
+            reason,
+            retried: None,
+            ended: None,
+            ..Default::default()
+        });
     }
 
     pub fn section(&mut self, parent: u64, kind: &str, name: &str) -> u64 {

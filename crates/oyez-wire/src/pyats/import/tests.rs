@@ -31,9 +31,9 @@ fn a_file_becomes_the_tree_that_made_it() {
     assert_eq!((tree.node(task).kind, tree.node(task).stopped), (Kind::Task, None));
     assert_eq!(tree.node(task).details, [Value::text("d")]);
     let section = tree.node(tree.child(task, "s").unwrap());
-    assert_eq!((section.runtime, section.type_name()), (Some(1.25), "Testcase"));
+    assert_eq!((section.runtime, section.shown_type()), (Some(1.25), "Testcase"));
     assert_eq!(section.logs.as_ref().unwrap().size, Some(2));
-    assert_eq!(section.attribute("xref").and_then(|x| x.get("line")), Some(&Value::Int(3)));
+    assert_eq!(section.attribute("xref").and_then(|x| x.get("line").cloned()), Some(Value::Int(3)));
     let verdict = section.verdict().unwrap();
     assert_eq!((verdict.reason().as_str(), verdict.outcome), (Some("why"), oyez_model::Outcome::Failed));
 }

@@ -1,5 +1,7 @@
 //! `get_section_ctx`: an object with all that it is connected to, as pyATS's own server pickles it.
 
+use std::borrow::Cow;
+
 use oyez_model::Value;
 use rustc_hash::FxHashMap;
 
@@ -89,7 +91,7 @@ fn state(tree: &Tree, ix: Ix) -> Vec<Step> {
     steps.extend(more.iter().copied().map(field));
     steps.extend(["health_result", "health_summary"].map(field));
     if node.kind == Kind::Section {
-        steps.push(Step::Key("logfile", node.attribute("logfile").cloned().unwrap_or(Value::Null)));
+        steps.push(Step::Key("logfile", node.attribute("logfile").map_or(Value::Null, Cow::into_owned)));
     }
     if let Some(said) = node.totals.as_ref().and_then(|totals| totals.said.as_ref()) {
         steps.push(Step::Key("_result", crate::pyats::objects::result(said)));
@@ -97,9 +99,17 @@ fn state(tree: &Tree, ix: Ix) -> Vec<Step> {
     let set =
         ["type", "id", "name", "summary", "pluginsummary", "logs", "totaltasks", "health_summary", "logfile"];
     for (key, value) in &node.attributes {
-        if !set.contains(key) || *key == "logfile" && node.kind == Kind::Plugin {
+        if !set.contains(key) {
             steps.push(Step::Key(key, value.clone()));
         }
+    }
+    if let Some(xref) = node.attribute("xref").filter(|_| node.xref.is_some()) {
+        steps.push(Step::Key("xref", xref.into_owned()));
+    }
+    if node.kind == Kind::Plugin
+        && let Some(path) = node.attribute("logfile")
+    {
+        steps.push(Step::Key("logfile", path.into_owned()));
     }
     steps.push(Step::Open(if node.kind == Kind::Suite { "tasks" } else { "sections" }));
     steps.extend(node.children.iter().copied().map(Step::Object));

@@ -78,7 +78,7 @@ pub(super) fn value(tree: &Tree, ix: Ix, field: &Field<'_>) -> Value {
     match field {
         Field::Nothing => Value::Null,
         Field::Text(text) => Value::text(*text),
-        Field::Value(value) => (*value).clone(),
+        Field::Value(value) => value.clone().into_owned(),
         Field::FullId => Value::Text(tree.full_id(ix)),
         Field::Ids(path) => ids(path),
         Field::Time(nanos) => objects::datetime(*nanos, tree.zone()),
@@ -95,7 +95,7 @@ pub(super) fn value(tree: &Tree, ix: Ix, field: &Field<'_>) -> Value {
 
 fn id_of(tree: &Tree, ix: Ix) -> Value {
     let node = tree.node(ix);
-    node.attribute("id").cloned().unwrap_or_else(|| Value::text(node.id.clone()))
+    node.said("id").cloned().unwrap_or_else(|| Value::text(node.id.clone()))
 }
 
 fn places(logs: &Logs, lines: bool) -> Vec<(Value, Value)> {
@@ -138,10 +138,10 @@ pub fn pushed(tree: &Tree, event: &'static str, ix: Ix) -> Value {
         }
     }
     if let Some(path) = node.attribute("logfile") {
-        put("logfile", path.clone());
+        put("logfile", path.into_owned());
     }
     if let Some(xref) = node.attribute("xref") {
-        put("xref", xref.clone());
+        put("xref", xref.into_owned());
     }
     put("event", Value::text(event));
     if let Some(parent) = node.parent {

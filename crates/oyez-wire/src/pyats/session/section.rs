@@ -197,7 +197,7 @@ impl Session {
     pub(super) fn log_ends(&self, ix: Ix) -> Option<LogSpan> {
         let node = self.tree.node(ix);
         let logs = node.logs.as_ref()?;
-        let path = match node.attribute("logfile").and_then(Value::as_str) {
+        let path = match node.text("logfile") {
             Some(path) if path.starts_with('/') => path.to_owned(),
             _ => format!("{}/{}", self.rules.folder, logs.file),
         };

@@ -165,7 +165,7 @@ impl Tree {
             totals.summary = Some(super::Counter::default());
         }
         if b.name != self.node(ix).id {
-            self.node_mut(ix).set("name", Value::Text(b.name.clone()));
+            self.set(ix, "name", Value::Text(b.name.clone()));
         }
         if !from_peer {
             self.node_mut(ix).started = Some(b.began.unwrap_or(time));
@@ -190,22 +190,22 @@ impl Tree {
         let ix = self.insert(kind, Some(parent), id, text);
         let job_plugin = kind == Kind::Plugin && self.node(parent).kind == Kind::Suite;
         let file = b.span.as_ref().map(|span| self.file(&span.file));
-        let node = self.node_mut(ix);
-        if job_plugin && let Some(totals) = &mut node.totals {
+        if job_plugin && let Some(totals) = &mut self.node_mut(ix).totals {
             totals.summary = Some(super::Counter::default());
         }
         if b.r#type != kind.class() {
-            node.set("type", Value::Text(b.r#type.clone()));
+            self.set(ix, "type", Value::Text(b.r#type.clone()));
         }
-        if b.name != node.id {
-            node.set("name", Value::Text(b.name.clone()));
+        if b.name != self.node(ix).id {
+            self.set(ix, "name", Value::Text(b.name.clone()));
         }
         if let Some(text) = &b.description {
-            node.set("description", Value::Text(text.clone()));
+            self.set(ix, "description", Value::Text(text.clone()));
         }
         if let Some(parameters) = &b.parameters {
-            node.set("parameters", parameters.clone());
+            self.set(ix, "parameters", parameters.clone());
         }
+        let node = self.node_mut(ix);
         node.started = Some(b.began.unwrap_or(time));
         node.owner = b.client;
         if let (Some(span), Some(file)) = (&b.span, file) {
@@ -249,13 +249,13 @@ impl Tree {
         if let Some(name) = &b.name
             && (name != &self.node(ix).id || self.node(ix).attribute("name").is_some())
         {
-            self.node_mut(ix).set("name", Value::Text(name.clone()));
+            self.set(ix, "name", Value::Text(name.clone()));
         }
         if let Some(text) = &b.description {
-            self.node_mut(ix).set("description", Value::Text(text.clone()));
+            self.set(ix, "description", Value::Text(text.clone()));
         }
         if let Some(parameters) = &b.parameters {
-            self.node_mut(ix).set("parameters", parameters.clone());
+            self.set(ix, "parameters", parameters.clone());
         }
         self.set_all(ix, b.peer.as_ref());
         if let Some(Value::Map(extra)) = &b.extra {
@@ -295,10 +295,9 @@ impl Tree {
         }
         let text = self.free_id(parent, name);
         let ix = self.insert(Kind::Section, Some(parent), id, text);
-        let node = self.node_mut(ix);
-        node.set("type", Value::text(kind));
-        node.set("name", Value::text(name));
-        node.started = Some(time);
+        self.set(ix, "type", Value::text(kind));
+        self.set(ix, "name", Value::text(name));
+        self.node_mut(ix).started = Some(time);
     }
 
     fn plain_stop(&mut self, id: SectionId, outcome: Outcome, reason: Option<&str>, time: i64) {
@@ -320,10 +319,10 @@ impl Tree {
         }
         let node = self.node(ix);
         if matches!(node.kind, Kind::Task | Kind::Plugin)
-            && let Some(Value::Text(path)) = node.attribute("logfile")
+            && let Some(path) = node.text("logfile")
         {
             let inside = self.relative(path).to_owned();
-            self.node_mut(ix).set("logfile", Value::Text(inside));
+            self.set(ix, "logfile", Value::Text(inside));
         }
     }
 
@@ -397,7 +396,7 @@ impl Tree {
                     self.rename(ix, text);
                 }
                 if !matches!(value, Value::Text(_)) {
-                    self.node_mut(ix).set("id", value.clone());
+                    self.set(ix, "id", value.clone());
                 }
             }
             "starttime" => {
@@ -436,13 +435,13 @@ impl Tree {
             }
             "health_summary" => match objects::counter(value) {
                 Some(counter) => self.node_mut(ix).health_counter = Some(Box::new(counter)),
-                None => self.node_mut(ix).set("health_summary", value.clone()),
+                None => self.set(ix, "health_summary", value.clone()),
             },
             _ => {
                 let kind = self.node(ix).kind;
                 let known = kind.order().iter().copied().find(|name| *name == key);
                 if let Some(name) = known.or((key == "logfile").then_some("logfile")) {
-                    self.node_mut(ix).set(name, value.clone());
+                    self.set(ix, name, value.clone());
                 }
                 // `summary` as it was said: what counts for the suite is read from it.
                 if key == "summary"

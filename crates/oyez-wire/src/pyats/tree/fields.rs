@@ -1,8 +1,10 @@
 //! An object of the report key by key, in pyATS's order.
 
+use std::borrow::Cow;
+
 use oyez_model::Value;
 
-use super::{Counter, Ix, Kind, Logs, Tree, Verdict};
+use super::{Counter, Ix, Kind, Logs, Node, Tree, Verdict};
 
 /// The value of a key.
 #[derive(Clone, Debug)]
@@ -12,7 +14,7 @@ pub enum Field<'a> {
     /// A text.
     Text(&'a str),
     /// Whatever a client said.
-    Value(&'a Value),
+    Value(Cow<'a, Value>),
     /// [`Tree::full_id`].
     FullId,
     /// Ids from the task down.
@@ -37,8 +39,6 @@ pub enum Field<'a> {
     Int(u64),
 }
 
-const ZERO: Value = Value::Int(0);
-
 impl Tree {
     /// Gives `to` each key that an object has, in pyATS's order, with `seq_num` and a section's `logfile` at the end.
     pub fn fields<'a>(&'a self, ix: Ix, mut to: impl FnMut(&'static str, Field<'a>)) {
@@ -50,7 +50,7 @@ impl Tree {
         }
         to("seq_num", Field::Int(node.seq));
         if node.kind == Kind::Section {
-            to("logfile", node.attribute("logfile").map_or(Field::Nothing, Field::Value));
+            to("logfile", said(node, "logfile").unwrap_or(Field::Nothing));
         }
     }
 
@@ -61,50 +61,47 @@ impl Tree {
         let totals = node.totals.as_deref();
         let or_nothing = |field: Option<Field<'static>>| Some(field.unwrap_or(Field::Nothing));
         match key {
-            "type" => match node.attribute("type") {
-                Some(value) => Some(Field::Value(value)),
-                None => Some(Field::Text(node.kind.class())),
-            },
-            "id" => match node.attribute("id") {
-                Some(value) => Some(Field::Value(value)),
-                None => Some(Field::Text(&node.id)),
-            },
-            "name" => match node.attribute("name").or_else(|| node.attribute("id")) {
-                Some(value) => Some(Field::Value(value)),
-                None => Some(Field::Text(&node.id)),
-            },
+            "type" => Some(said(node, key).unwrap_or(Field::Text(node.kind.class()))),
+            "id" => Some(said(node, key).unwrap_or(Field::Text(&node.id))),
+            "name" => Some(said(node, key).or_else(|| said(node, "id")).unwrap_or(Field::Text(&node.id))),
             "fullid" => Some(Field::FullId),
             "idlist" => Some(Field::Ids(self.path(ix))),
             "starttime" => or_nothing(node.started.map(Field::Time)),
             "stoptime" => or_nothing(node.stopped.map(Field::Time)),
             "runtime" => or_nothing(node.runtime.map(Field::Seconds)),
-            "summary" => match (node.attribute("summary"), totals) {
-                (Some(said), _) => Some(Field::Value(said)),
+            "summary" => match (said(node, key), totals) {
+                (Some(said), _) => Some(said),
                 (None, Some(totals)) => or_nothing(totals.summary.map(Field::Counter)),
                 (None, None) => None,
             },
-            "pluginsummary" => match node.attribute("pluginsummary") {
-                Some(said) => Some(Field::Value(said)),
+            "pluginsummary" => match said(node, key) {
+                Some(said) => Some(said),
                 None => totals.map(|totals| Field::Counter(totals.pluginsummary)),
             },
             "result" => or_nothing(node.verdict().map(Field::Result)),
             "details" => Some(Field::List(&node.details)),
             "extra" => Some(Field::Map(&node.extra)),
-            "logs" => match node.attribute("logs") {
-                Some(said) => Some(Field::Value(said)),
+            "logs" => match said(node, key) {
+                Some(said) => Some(said),
                 None => Some(Field::Logs(node.logs.as_deref())),
             },
-            "totaltasks" => Some(Field::Value(node.attribute("totaltasks").unwrap_or(&ZERO))),
+            "totaltasks" => Some(said(node, key).unwrap_or(Field::Int(0))),
             "tasks" | "sections" => Some(Field::Children(&node.children)),
             "health_result" => or_nothing(node.health.clone().map(Field::Result)),
-            "health_summary" => match node.attribute("health_summary") {
-                Some(said) => Some(Field::Value(said)),
+            "health_summary" => match said(node, key) {
+                Some(said) => Some(said),
                 None => Some(Field::Counter(node.health_counts())),
             },
-            "logfile" if node.kind == Kind::Task => {
-                Some(node.attribute("logfile").map_or(Field::Nothing, Field::Value))
-            }
-            _ => node.attribute(key).map(Field::Value),
+            "logfile" if node.kind == Kind::Task => Some(said(node, key).unwrap_or(Field::Nothing)),
+            _ => said(node, key),
         }
+    }
+}
+
+/// What a client set.
+fn said<'a>(node: &'a Node, key: &str) -> Option<Field<'a>> {
+    match node.text(key) {
+        Some(text) => Some(Field::Text(text)),
+        None => node.attribute(key).map(Field::Value),
     }
 }

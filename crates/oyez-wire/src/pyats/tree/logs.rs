@@ -31,7 +31,7 @@ impl Tree {
                 files.entry(logs.file.to_string()).or_default().push(piece);
             }
             if node.kind == Kind::Task
-                && let Some(path) = node.attribute("logfile").and_then(oyez_model::Value::as_str)
+                && let Some(path) = node.text("logfile")
             {
                 let file = self.relative(path).to_owned();
                 files.entry(file).or_default().push(Piece { ix, begin: 0, end: u64::MAX });

@@ -230,6 +230,31 @@ impl Tree {
         }
     }
 
+    /// Sets what a client says of a node, in the place of what it said before.
+    fn set(&mut self, ix: Ix, name: &'static str, value: Value) {
+        self.node_mut(ix).unset(name);
+        match (name, value) {
+            ("name", Value::Text(text)) => self.node_mut(ix).name = Some(text.into_boxed_str()),
+            ("type", Value::Text(text)) => {
+                let text = self.file(&text);
+                self.node_mut(ix).type_name = Some(text);
+            }
+            ("logfile", Value::Text(text)) => {
+                let text = self.file(&text);
+                self.node_mut(ix).logfile = Some(text);
+            }
+            ("xref", value @ Value::Map(_)) => {
+                // Writing CBOR into memory does not fail; were it to, the value is kept as it is.
+                match minicbor::to_vec(&value) {
+                    Ok(bytes) => self.node_mut(ix).xref = Some(bytes.into()),
+                    Err(_) => self.node_mut(ix).say(name, value),
+                }
+            }
+            (name, value) => self.node_mut(ix).say(name, value),
+        }
+    }
+
+    /// One copy of a text that many nodes have.
     fn file(&mut self, name: &str) -> Arc<str> {
         if let Some((known, ())) = self.files.get_key_value(name) {
             return Arc::clone(known);

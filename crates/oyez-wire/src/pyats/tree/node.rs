@@ -1,5 +1,6 @@
 //! One object of pyATS's report: the test suite, a task, a plugin or a section.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use oyez_model::{Outcome, Value};
@@ -295,7 +296,15 @@ pub struct Node {
     pub id: String,
     /// The id as its client said it, when the tree keeps it under another one because a sibling has it.
     pub asked: Option<Box<str>>,
-    /// Everything that a client set on it, but what stands below.
+    /// Its name, when that is a text and not its id.
+    pub name: Option<Box<str>>,
+    /// Its type, when that is a text and not its class.
+    pub type_name: Option<Arc<str>>,
+    /// The log that it names.
+    pub logfile: Option<Arc<str>>,
+    /// Where it is written, as CBOR: most sections have this, and as a value it would take three times the room.
+    pub xref: Option<Box<[u8]>>,
+    /// Everything else that a client set on it, but what stands below.
     pub attributes: Vec<(&'static str, Value)>,
     /// Nanoseconds since the Unix epoch.
     pub started: Option<i64>,
@@ -341,6 +350,10 @@ impl Node {
             number,
             id,
             asked: None,
+            name: None,
+            type_name: None,
+            logfile: None,
+            xref: None,
             attributes: Vec::new(),
             started: None,
             stopped: None,
@@ -362,12 +375,50 @@ impl Node {
 
     /// What a client set.
     #[must_use]
-    pub fn attribute(&self, name: &str) -> Option<&Value> {
+    pub fn attribute(&self, name: &str) -> Option<Cow<'_, Value>> {
+        if let Some(text) = self.text(name) {
+            return Some(Cow::Owned(Value::text(text)));
+        }
+        if name == "xref"
+            && let Some(bytes) = &self.xref
+        {
+            return minicbor::decode(bytes).ok().map(Cow::Owned);
+        }
+        self.said(name).map(Cow::Borrowed)
+    }
+
+    /// What a client set that has no place of its own.
+    #[must_use]
+    pub fn said(&self, name: &str) -> Option<&Value> {
         self.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Sets what a client says, in the place of what it said before.
-    pub fn set(&mut self, name: &'static str, value: Value) {
+    /// What a client set, when that is a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let own = match name {
+            "name" => self.name.as_deref(),
+            "type" => self.type_name.as_deref(),
+            "logfile" => self.logfile.as_deref(),
+            _ => None,
+        };
+        own.or_else(|| self.said(name).and_then(Value::as_str))
+    }
+
+    /// Forgets what a client set.
+    pub(super) fn unset(&mut self, name: &str) {
+        match name {
+            "name" => self.name = None,
+            "type" => self.type_name = None,
+            "logfile" => self.logfile = None,
+            "xref" => self.xref = None,
+            _ => {}
+        }
+        self.attributes.retain(|(key, _)| *key != name);
+    }
+
+    /// Keeps what a client said in no place of its own.
+    pub(super) fn say(&mut self, name: &'static str, value: Value) {
         match self.attributes.iter_mut().find(|(key, _)| *key == name) {
             Some((_, old)) => *old = value,
             None => {
@@ -386,17 +437,14 @@ impl Node {
 
     /// Its name, as it is shown to people.
     #[must_use]
-    pub fn name(&self) -> &str {
-        self.attribute("name").and_then(Value::as_str).unwrap_or(&self.id)
+    pub fn shown_name(&self) -> &str {
+        self.text("name").unwrap_or(&self.id)
     }
 
     /// Its type: `Testcase`, `Step`, ...
     #[must_use]
-    pub fn type_name(&self) -> &str {
-        match self.attribute("type").and_then(Value::as_str) {
-            Some(name) => name,
-            None => self.kind.class(),
-        }
+    pub fn shown_type(&self) -> &str {
+        self.text("type").unwrap_or(self.kind.class())
     }
 
     /// Its result as it is now.

@@ -149,7 +149,7 @@ impl Tree {
         }
         summary.summed = false;
         plugins.summed = false;
-        let announced = match self.node(suite).attribute("totaltasks") {
+        let announced = match self.node(suite).said("totaltasks") {
             Some(Value::Int(n)) => *n as f64,
             Some(Value::Float(n)) => *n,
             _ => 0.0,
