@@ -1,4 +1,5 @@
-//! The numbers that Oyez promises, each measured by the code that is shipped. `cargo xtask bench [NAME...]` runs this.
+//! The numbers that Oyez promises, each measured by the code that is shipped. `cargo xtask bench [NAME...]` runs this;
+//! with `--full` the other side is measured at full size as well, which takes minutes.
 
 mod browser;
 mod command;
@@ -6,6 +7,7 @@ mod corpus;
 mod engine;
 mod ingest;
 mod measure;
+mod pyats;
 mod sections;
 mod table;
 
@@ -14,11 +16,12 @@ use table::Table;
 type Part = fn(&mut Table);
 
 /// What can be asked for by name.
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("ingest", ingest::run),
     ("sections", sections::run),
     ("engine", engine::run),
     ("command", command::run),
+    ("pyats", pyats::run),
 ];
 
 fn main() {
@@ -28,9 +31,10 @@ fn main() {
     {
         return sections::make(std::path::Path::new(folder));
     }
+    let names: Vec<&String> = wanted.iter().filter(|word| !word.starts_with("--")).collect();
     let mut table = Table::default();
     for (name, part) in PARTS {
-        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+        if names.is_empty() || names.iter().any(|w| *w == name) {
             println!("\n== {name}");
             part(&mut table);
         }

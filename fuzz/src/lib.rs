@@ -6,9 +6,11 @@
 
 mod engine;
 mod model;
+mod pyats;
 pub mod seeds;
 mod wire;
 
 pub use engine::{descriptor, duration, expression, template};
 pub use model::{checkpoint, records, rows, value};
+pub use pyats::{frame, pickle, pickle_again};
 pub use wire::junit;

@@ -28,8 +28,20 @@ pub struct Arguments {
 }
 
 /// The fuzzers: what each feeds stands in `fuzz/src`.
-const TARGETS: [&str; 9] =
-    ["junit", "descriptor", "template", "expression", "duration", "records", "rows", "value", "checkpoint"];
+const TARGETS: [&str; 12] = [
+    "junit",
+    "pickle",
+    "pickle_again",
+    "frame",
+    "descriptor",
+    "template",
+    "expression",
+    "duration",
+    "records",
+    "rows",
+    "value",
+    "checkpoint",
+];
 
 /// The engine is written in C++.
 const COMPILER: SystemTool =

@@ -9,6 +9,7 @@ mod built;
 mod demo;
 mod error;
 mod fuzz;
+mod python;
 mod soak;
 mod step;
 mod test;

@@ -22,6 +22,8 @@ pub struct Step {
 #[derive(Debug, Default)]
 pub struct Steps {
     done: Vec<(&'static str, Duration, bool)>,
+    /// Variables that the programs get beside ours.
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl Steps {
@@ -30,6 +32,7 @@ impl Steps {
         println!("\n== {}: {}", step.name, step.line.join(" "));
         let start = Instant::now();
         let passed = command(step.line)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .status()
             .map_err(|source| Error::Start { command: step.line.join(" "), source })?
@@ -44,6 +47,11 @@ impl Steps {
         }
         self.done.push((step.name, took, passed));
         Ok(())
+    }
+
+    /// Gives every program that is run from now on a variable.
+    pub fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.variables.push((name, value.into()));
     }
 
     /// Notes the time of something that was done without a program of its own.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::error::Error;
+use crate::python::{self, PYATS_FOLDER};
 use crate::step::{Step, Steps};
 use crate::tools::{self, DENY, NEXTEST};
 
@@ -63,6 +64,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
             "tests" => {
                 tools::need_cargo_tool(&NEXTEST)?;
                 tools::want_system_tools(tools::SYSTEM);
+                if let Some(pyats) = python::want_pyats() {
+                    steps.set("PATH", tools::path_with(&pyats.join("bin")));
+                    steps.set(PYATS_FOLDER, pyats);
+                }
             }
             _ => {}
         }

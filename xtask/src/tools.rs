@@ -4,6 +4,8 @@
 //! same things. They go where `cargo install` puts programs; the build of one that was interrupted goes on from
 //! `target/tools`. On a machine of two cores cargo-deny takes about two minutes to build and cargo-nextest six.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::error::Error;
@@ -87,6 +89,14 @@ fn apt_get(arguments: &[&str]) -> bool {
 pub fn in_path(program: &str) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
+/// PATH with one more folder, looked into last: what the system has goes before what it brings.
+pub fn path_with(folder: &Path) -> OsString {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::env::split_paths(&folders).chain([folder.to_owned()]);
+    // A folder whose name cannot stand in PATH is not looked into, as by anybody else.
+    std::env::join_paths(all).unwrap_or(folders)
 }
 
 /// Whether we run as root, as far as `id` knows.

@@ -50,7 +50,7 @@ fn a_build_that_fails_ends_every_chore_that_needs_it() {
 fn a_fuzzer_or_a_part_of_the_soak_that_is_not_there_is_refused_with_those_that_are() {
     let (output, text) = xtask("false", &["fuzz", "junti"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("there is no step \"junti\"; the steps are junit, descriptor"), "{text}");
+    assert!(text.contains("there is no step \"junti\"; the steps are junit, pickle"), "{text}");
     let (output, text) = xtask("false", &["soak", "--only", "stores"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains("the steps are store, properties, fuzz"), "{text}");

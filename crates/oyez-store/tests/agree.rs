@@ -97,7 +97,14 @@ impl Happening {
             Happening::End(id, outcome) => end(id, outcome.and_then(|o| Outcome::from_index(usize::from(o)))),
             Happening::Retry(id) => NewEvent::new(
                 at(6),
-                TestStopped { id: own(id), outcome: None, reason: None, retried: Some(true), ended: None, ..Default::default() },
+                TestStopped {
+                    id: own(id),
+                    outcome: None,
+                    reason: None,
+                    retried: Some(true),
+                    ended: None,
+                    ..Default::default()
+                },
             ),
             Happening::Remove(id) => NewEvent::new(at(7), SectionRemoved { id: own(id) }),
             Happening::Line(id) => line(id, "text"),

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Stage, make, remove};
+use crate::built;
 use crate::error::Error;
-use crate::tools::{self, SystemTool};
-use crate::{built, step};
+use crate::python::{self, run};
 
 /// The project, and the folder that its archive unpacks to.
 const PROJECT: &str = "attrs==25.4.0";
@@ -20,9 +20,6 @@ const FOLDER: &str = "attrs-25.4.0";
 const TOOLS: [&str; 3] = ["pytest==9.0.1", "hypothesis==6.148.7", "cloudpickle==3.1.2"];
 /// Fewer cases than this are not the suite.
 const CASES: u64 = 1_000;
-
-const PYTHON: [SystemTool; 1] =
-    [SystemTool { program: "python3", package: "python3", lost: "there is no Python" }];
 
 /// Sets the suite up and runs it.
 pub(super) fn show(stage: &mut Stage) -> Result<(), Error> {
@@ -94,7 +91,7 @@ fn set_up(folder: &Path) -> Result<PathBuf, Error> {
         println!("-- {} is set up already", built::shown(&venv));
         return Ok(python);
     }
-    need_venv()?;
+    python::need_venv()?;
     // Half a set-up that was broken off is not built upon.
     remove(&venv)?;
     remove(&sources)?;
@@ -113,38 +110,10 @@ fn set_up(folder: &Path) -> Result<PathBuf, Error> {
     Ok(python)
 }
 
-/// Sees to it that there is a Python that can make virtual environments: Debian has that part in a package of its own.
-fn need_venv() -> Result<(), Error> {
-    let has_venv = || {
-        let mut command = step::command(&["python3", "-c", "import ensurepip, venv"]);
-        command.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    };
-    if has_venv() {
-        return Ok(());
-    }
-    tools::want_system_tools(&PYTHON);
-    if !has_venv() {
-        tools::install_packages(&["python3-venv"]);
-    }
-    if has_venv() {
-        return Ok(());
-    }
-    Err(Error::Missing {
-        program: "python3-venv",
-        why: "`python3 -c 'import ensurepip, venv'` fails, and only root can install it".to_owned(),
-        by_hand: "apt-get install python3-venv".to_owned(),
-    })
-}
-
 fn runs(python: &Path) -> bool {
     let mut command = Command::new(python);
     command.args(["-c", "import pytest, attr"]).stdin(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
-}
-
-fn run(line: &[&str]) -> Result<(), Error> {
-    println!("$ {}", line.join(" "));
-    built::run(step::command(line).stdin(Stdio::null()), &line.join(" "))
 }
 
 /// Runs a line that needs the network, and says so if it fails.

@@ -340,7 +340,14 @@ impl Job {
         status.succeeded = seats.iter().filter(|seat| seat.has_passed()).count() as u64;
         let Attempt { outcome, reason, .. } = self.judge(status, &scope);
         let id = SectionRef::own(id);
-        self.recorder.record(TestStopped { id, outcome: Some(outcome), reason, retried: None, ended: None, ..Default::default() });
+        self.recorder.record(TestStopped {
+            id,
+            outcome: Some(outcome),
+            reason,
+            retried: None,
+            ended: None,
+            ..Default::default()
+        });
     }
 
     /// How an attempt ended whose targets have been through its steps, as far as they came.

@@ -138,7 +138,15 @@ pub fn begin(id: u64, parent: u64, name: &str) -> NewEvent {
 #[must_use]
 pub fn end(id: u64, outcome: Option<Outcome>) -> NewEvent {
     let id = SectionRef::own(id);
-    let body = SectionStopped { id, outcome, reason: None, data: None, rollup: None, ended: None, ..Default::default() };
+    let body = SectionStopped {
+        id,
+        outcome,
+        reason: None,
+        data: None,
+        rollup: None,
+        ended: None,
+        ..Default::default()
+    };
     NewEvent::new(at(4), body)
 }
 

@@ -24,7 +24,8 @@ pub struct Args {
     /// The job: its number, uid, guid, or `latest`
     #[arg(default_value = "latest")]
     id: String,
-    /// json, junit, markdown, html, ctrf, tap; several, or none for the usual four, go into a folder
+    /// json, junit, markdown, html, ctrf, tap, pyats-json, pyats-yaml, pyats-xml, pyats-summary; several, or none for
+    /// the usual four, go into a folder
     #[arg(long, value_delimiter = ',', value_parser = |s: &str| s.parse::<Format>().map_err(|e| e.to_string()))]
     format: Vec<Format>,
     /// The file to write, or the folder for several [default: standard output for one]
@@ -37,7 +38,8 @@ pub fn run(args: &Args) -> Outcome {
     let (formats, out) = (args.format.clone(), args.out.clone());
     if formats.len() != 1 && out.is_none() {
         return Err(CommandError::Usage(
-            "say which document with --format (html, json, junit, markdown, ctrf, tap), or name a folder with --out"
+            "say which document with --format (html, json, junit, markdown, ctrf, tap, pyats-json, ...), or name a folder \
+             with --out"
                 .to_owned(),
         ));
     }

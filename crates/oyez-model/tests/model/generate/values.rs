@@ -48,7 +48,7 @@ fn leaf() -> impl Strategy<Value = Value> {
 }
 
 fn opaque(inner: impl Strategy<Value = Value> + Clone + 'static) -> impl Strategy<Value = Value> {
-    let form = (0..6u8).prop_map(|n| OpaqueForm::from_number(n).unwrap());
+    let form = (0..6u8).prop_map(|n| OpaqueForm::from_number(n).unwrap_or_default());
     let made = (text(), text(), form, vec(inner.clone(), 0..3), option::of(inner.clone()));
     let pair = (inner.clone(), inner.clone());
     let rarely = |n: usize| prop_oneof![3 => 0..1usize, 1 => 0..n];

@@ -131,7 +131,14 @@ async fn end(
         results::read(&mut recorder, source, began, &mut nodes).await?;
     }
     let id = SectionRef::own(TEST);
-    recorder.push(TestStopped { id, outcome: Some(outcome), reason, retried: None, ended: None, ..Default::default() });
+    recorder.push(TestStopped {
+        id,
+        outcome: Some(outcome),
+        reason,
+        retried: None,
+        ended: None,
+        ..Default::default()
+    });
     recorder.push(RunStopped { id: SectionRef::own(RUN), outcome: None });
     recorder.push(ProducerLeft {});
     recorder.push(JobStateChanged { state: JobState::Completed, error: None });
