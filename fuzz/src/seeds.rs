@@ -113,7 +113,15 @@ fn job() -> Vec<Event> {
         SectionDetail { id: own(7), detail: all_values() }.into(),
         stopped.into(),
         SourceCut { id: own(2), reason: "cut".to_owned() }.into(),
-        TestStopped { id: own(2), outcome: None, reason: None, retried: None, ended: None, ..Default::default() }.into(),
+        TestStopped {
+            id: own(2),
+            outcome: None,
+            reason: None,
+            retried: None,
+            ended: None,
+            ..Default::default()
+        }
+        .into(),
         RunStopped { id: own(1), outcome: None }.into(),
         report.into(),
         ProducerLeft {}.into(),

@@ -12,7 +12,7 @@ use crate::{built, fuzz, step};
 pub struct Arguments {
     /// How long the loops of killed processes, faults and power cuts go on, how long the properties do, and how long
     /// each fuzzer runs
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: u64,
     /// Only this part (may be given more than once): store, properties, fuzz
     #[arg(long, value_name = "PART")]

@@ -10,7 +10,7 @@ use crate::tools::{self, DENY, NEXTEST};
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Runs only this step (may be given more than once): format, lints, deny, tests, doctests, fuzz.
+    /// Runs only this step (may be given more than once): format, lints, deny, tests, doctests, python, fuzz.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
 }
@@ -45,8 +45,13 @@ const STEPS: &[Step] = &[
         advice: "mend the example in the documentation that the output names",
     },
     Step {
+        name: "python",
+        line: &["python3", "-m", "unittest", "discover", "-s", "clients/python/tests", "-t", "clients/python"],
+        advice: "run one alone in clients/python: `python3 -m unittest tests.test_client`",
+    },
+    Step {
         name: "fuzz",
-        line: &["cargo", "xtask", "fuzz", "--seconds", "6"],
+        line: &["cargo", "xtask", "fuzz", "--seconds", "20"],
         advice: "run the one that found something alone: `cargo xtask fuzz NAME`",
     },
 ];
