@@ -46,7 +46,16 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "python",
-        line: &["python3", "-m", "unittest", "discover", "-s", "clients/python/tests", "-t", "clients/python"],
+        line: &[
+            "python3",
+            "-m",
+            "unittest",
+            "discover",
+            "-s",
+            "clients/python/tests",
+            "-t",
+            "clients/python",
+        ],
         advice: "run one alone in clients/python: `python3 -m unittest tests.test_client`",
     },
     Step {
