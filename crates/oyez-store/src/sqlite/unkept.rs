@@ -47,13 +47,13 @@ pub fn move_log(conn: &Connection, pin: &Connection, how: &str) -> Moved {
         // Whether it may be moved is not known now: the log only stays longer.
         Err(_) => return let_go(Moved::Some),
     }
-    let passive = how == "PASSIVE";
-    match checkpoint(conn, if passive { "PASSIVE" } else { "FULL" }) {
+    // The others would wait for our own pin.
+    match checkpoint(conn, "PASSIVE") {
         Err(rusqlite::Error::SqliteFailure(e, _)) if e.extended_code == ffi::SQLITE_IOERR_FSYNC => {
             mark(conn);
             Moved::Never
         }
-        Ok(true) if !passive => {
+        Ok(true) if how != "PASSIVE" => {
             // All is moved and synced. What comes now is either moved as a whole or not at all, so that a sync that
             // fails does no harm; and the pin would be in the way.
             let moved = let_go(Moved::Some);
