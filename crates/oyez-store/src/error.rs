@@ -114,6 +114,15 @@ pub enum StoreError {
         /// What the system says.
         reason: String,
     },
+    /// A sync of the store's file failed: the device may have dropped what was written, and says so only once.
+    #[error(
+        "the disk did not keep what was written to the store in {}: nothing that was acknowledged is lost, it stands in the log beside it; check the disk, end every Oyez that has the store open, and it is mended by the next that opens it",
+        path.display()
+    )]
+    Unkept {
+        /// Where.
+        path: PathBuf,
+    },
     /// The store is being closed.
     #[error("the store is closed")]
     Closed,

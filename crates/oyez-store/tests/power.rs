@@ -13,6 +13,7 @@ use oyez_store::conformance::events::{batch, begin, end, job, producer, state, t
 use oyez_store::conformance::ledger::Ledger;
 use oyez_store::conformance::{blob, clock};
 use oyez_store::sim::{Fault, FaultyObjects, Seed, SimFiles, Vfs};
+use oyez_store::sqlite::unkept::move_log;
 use oyez_store::sqlite::wal::find_break;
 use oyez_store::sqlite::{FsckOptions, fsck};
 use oyez_store::{Durability, SqliteOptions, SqliteStore, Store, StoreError};
@@ -57,12 +58,15 @@ impl Life<'_> {
         }
     }
 
+    /// Moves the log into the file, as another process does at any time.
     fn checkpoint(&self, how: &str) {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let file = format!("{FOLDER}/oyez.db");
-        if let Ok(conn) = rusqlite::Connection::open_with_flags_and_vfs(file, flags, self.vfs.name().as_str())
-        {
-            let _ = conn.execute_batch(&format!("PRAGMA wal_checkpoint({how})"));
+        let open = || {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let file = format!("{FOLDER}/oyez.db");
+            rusqlite::Connection::open_with_flags_and_vfs(file, flags, self.vfs.name().as_str())
+        };
+        if let (Ok(conn), Ok(pin)) = (open(), open()) {
+            let _ = move_log(&conn, &pin, how);
         }
     }
 
@@ -156,8 +160,29 @@ async fn broken(store: &SqliteStore, promises: &Promises) -> Vec<String> {
     out
 }
 
+/// What was done to the disk in a life; shown when the test fails while it is held.
+struct Trace {
+    number: u64,
+    lines: Vec<String>,
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("OYEZ_SEED={}, the life before:\n{}", self.number, self.lines.join("\n"));
+        }
+    }
+}
+
+struct Ended {
+    broken: Vec<String>,
+    acked: u64,
+    /// Of the life in which something broke.
+    trace: Option<Trace>,
+}
+
 /// Three lives, each of which ends at a random point; what is broken in the end of each, and how much was acked.
-fn lives(number: u64, durability: Durability, power: bool) -> (Vec<String>, u64) {
+fn lives(number: u64, durability: Durability, power: bool) -> Ended {
     let mut seed = Seed::new(number);
     let mut files = SimFiles::new();
     let mut promises = Promises::default();
@@ -175,6 +200,8 @@ fn lives(number: u64, durability: Durability, power: bool) -> (Vec<String>, u64)
         }
         let sync_failed = life.sync_failed;
         drop(vfs);
+        // Which thread comes first is chance, so the same seed need not fail again: the evidence is shown.
+        let trace = Trace { number, lines: files.trace() };
         files = if power { files.power_cut(&mut seed) } else { files.kill() };
         // What a commit whose sync failed left in the log may look like commits behind a break: a false alarm, which
         // costs a word with `fsck`, and nothing that was acked.
@@ -191,10 +218,10 @@ fn lives(number: u64, durability: Durability, power: bool) -> (Vec<String>, u64)
         let report = fsck(Path::new(FOLDER), &FsckOptions::default(), &life.options(durability), |_, _| {});
         assert_eq!(report.unwrap().findings, vec![]);
         if !broken.is_empty() {
-            return (broken, promises.ledger.acked());
+            return Ended { broken, acked: promises.ledger.acked(), trace: Some(trace) };
         }
     }
-    (Vec::new(), promises.ledger.acked())
+    Ended { broken: Vec::new(), acked: promises.ledger.acked(), trace: None }
 }
 
 fn broken_log(files: &SimFiles) -> Option<oyez_store::sqlite::wal::Broken> {
@@ -210,9 +237,10 @@ fn broken_log(files: &SimFiles) -> Option<oyez_store::sqlite::wal::Broken> {
 fn nothing_is_lost(durability: Durability, power: bool) {
     let mut acked = 0;
     for number in seeds() {
-        let (broken, n) = lives(number, durability, power);
-        assert_eq!(broken, Vec::<String>::new(), "OYEZ_SEED={number}");
-        acked += n;
+        let ended = lives(number, durability, power);
+        assert_eq!(ended.broken, Vec::<String>::new(), "OYEZ_SEED={number}");
+        acked += ended.acked;
+        drop(ended.trace);
     }
     println!("{acked} events were acked and are there");
     assert!(acked > seeds().count() as u64, "{acked}");
@@ -230,7 +258,7 @@ fn a_killed_process_loses_nothing_that_was_acked_under_process() {
 
 #[test]
 fn the_simulated_power_cut_does_lose_what_was_not_synced() {
-    let lost = (0..40).filter(|number| !lives(*number, Durability::Process, true).0.is_empty()).count();
+    let lost = (0..40).filter(|number| !lives(*number, Durability::Process, true).broken.is_empty()).count();
     println!("{lost} of 40 seeds lost something under a promise that does not cover it");
     assert!(lost > 3, "{lost}");
 }

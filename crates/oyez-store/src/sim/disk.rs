@@ -4,8 +4,11 @@
 //! Until a sync, each write may be there, may be gone, or may be there in part (in sectors of 512 bytes), whatever
 //! became of those before and after it. Files that were made or taken away are so for good with the next sync of any
 //! file: SQLite syncs the folder when it makes a log or a journal.
+//!
+//! A failed sync is said once to each who has the file open then, as Linux does since 4.13: also to those whose own sync
+//! comes later and succeeds. Without that a writer would take for kept what another's failed sync has lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Seed;
 use super::fault::{Call, Fault, Plan};
 use super::files::{File, Files};
+use super::trace::Trace;
 
 /// The unit in which a device writes whole or not at all.
 const SECTOR: u64 = 512;
@@ -31,6 +35,12 @@ struct Disk {
     /// As they are after a power cut, if that is kind.
     synced_names: BTreeMap<PathBuf, usize>,
     plan: Plan,
+    /// Who has a file open, by a number of its own, and which.
+    handles: BTreeMap<u64, usize>,
+    last_handle: u64,
+    /// Handles that have not heard yet that a sync of their file failed.
+    untold: BTreeSet<u64>,
+    trace: Trace,
 }
 
 #[derive(Debug, Default)]
@@ -125,6 +135,11 @@ impl Node {
         }
     }
 
+    /// How many changes the next sync is about.
+    fn open(&self) -> usize {
+        self.changes.iter().filter(|change| change.fate == Fate::Open).count()
+    }
+
     fn lose(&mut self) {
         for change in &mut self.changes {
             if change.fate == Fate::Open {
@@ -217,8 +232,14 @@ impl SimFiles {
     }
 
     fn from_parts(nodes: Vec<Node>, names: BTreeMap<PathBuf, usize>) -> SimFiles {
-        let disk = Disk { nodes, synced_names: names.clone(), names, plan: Plan::default() };
+        let disk = Disk { nodes, synced_names: names.clone(), names, ..Disk::default() };
         SimFiles { disk: Arc::new(Mutex::new(disk)) }
+    }
+
+    /// The last changes and syncs, oldest first: who, which file, what.
+    #[must_use]
+    pub fn trace(&self) -> Vec<String> {
+        self.lock().trace.lines()
     }
 
     /// A file's content, as everybody sees it.
@@ -246,7 +267,10 @@ impl Files for SimFiles {
             }
             None => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(Arc::new(SimFile { disk: self.disk.clone(), node }))
+        disk.last_handle += 1;
+        let handle = disk.last_handle;
+        disk.handles.insert(handle, node);
+        Ok(Arc::new(SimFile { disk: self.disk.clone(), node, handle }))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -264,6 +288,28 @@ impl Files for SimFiles {
 struct SimFile {
     disk: Arc<Mutex<Disk>>,
     node: usize,
+    handle: u64,
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut disk = self.lock();
+        disk.handles.remove(&self.handle);
+        disk.untold.remove(&self.handle);
+    }
+}
+
+impl Disk {
+    fn note(&mut self, handle: u64, node: usize, what: impl FnOnce(&Node) -> String) {
+        let name = self.names.iter().find(|(_, n)| **n == node).map(|(path, _)| path.as_path());
+        self.trace.note(self.plan.changes(), handle, name, || what(&self.nodes[node]));
+    }
+
+    /// A sync of this file failed: everybody else who has it open is told at the next sync.
+    fn tell_others(&mut self, handle: u64, node: usize) {
+        let others = self.handles.iter().filter(|(other, of)| **of == node && **other != handle);
+        self.untold.extend(others.map(|(other, _)| *other));
+    }
 }
 
 impl SimFile {
@@ -289,6 +335,7 @@ impl File for SimFile {
             Some(Fault::ShortWrite) => bytes.len() / 2,
             _ => bytes.len(),
         };
+        disk.note(self.handle, self.node, |_| format!("write of {n} at {at}"));
         disk.nodes[self.node].change(What::Write { at, bytes: bytes[..n].to_vec() });
         Ok(n)
     }
@@ -296,6 +343,7 @@ impl File for SimFile {
     fn truncate(&self, len: u64) -> io::Result<()> {
         let mut disk = self.lock();
         disk.plan.meet(Call::Truncate)?;
+        disk.note(self.handle, self.node, |_| format!("truncated to {len}"));
         disk.nodes[self.node].change(What::Truncate(len));
         Ok(())
     }
@@ -305,12 +353,19 @@ impl File for SimFile {
         let disk = &mut *disk;
         match disk.plan.meet(Call::Sync)? {
             Some(fault) => {
+                disk.note(self.handle, self.node, |node| format!("sync FAILED, {} lost", node.open()));
                 disk.nodes[self.node].lose();
+                disk.tell_others(self.handle, self.node);
                 Err(fault.error())
             }
             None => {
+                disk.note(self.handle, self.node, |node| format!("sync of {}", node.open()));
                 disk.nodes[self.node].sync();
                 disk.synced_names.clone_from(&disk.names);
+                if disk.untold.remove(&self.handle) {
+                    disk.note(self.handle, self.node, |_| "hears that a sync FAILED".to_owned());
+                    return Err(Fault::Sync.error());
+                }
                 Ok(())
             }
         }
@@ -380,6 +435,21 @@ mod tests {
         let all: Vec<Vec<u8>> = outcomes(&files).into_iter().flatten().collect();
         assert!(all.contains(&b"\0\0bb".to_vec()) && all.contains(&b"aabb".to_vec()), "{all:?}");
         assert!(all.iter().all(|content| content.ends_with(b"bb")));
+    }
+
+    #[test]
+    fn everybody_who_had_the_file_open_hears_once_of_a_failed_sync() {
+        let files = SimFiles::new();
+        let (one, other, gone) = (open(&files), open(&files), open(&files));
+        one.write_at(b"a", 0).unwrap();
+        files.arm(Fault::Sync, 1, false);
+        one.sync().unwrap_err();
+        drop(gone);
+        let late = open(&files);
+        late.sync().unwrap();
+        other.sync().unwrap_err();
+        other.sync().unwrap();
+        one.sync().unwrap();
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod fault;
 pub mod files;
 pub mod objects;
 mod share;
+mod trace;
 pub mod vfs;
 
 pub use disk::SimFiles;

@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use super::chunk::{self, Packer};
 use super::lease;
+use super::mover::Mover;
 use super::rows::{self, DbRows};
 use super::trouble::Trouble;
 use super::{load, merge};
@@ -97,10 +98,16 @@ pub(super) struct Committer {
     data_version: i64,
     foreign: u64,
     cycle: u64,
+    mover: Arc<Mover>,
 }
 
 impl Committer {
-    pub(super) fn new(conn: Connection, path: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        conn: Connection,
+        path: PathBuf,
+        clock: Arc<dyn Clock>,
+        mover: Arc<Mover>,
+    ) -> Result<Self, StoreError> {
         let packer = Packer::new().map_err(|e| Trouble(&path).io(&e))?;
         let left_over = merge::remembered(&conn).map_err(|e| Trouble(&path).of(e))?;
         Ok(Committer {
@@ -114,6 +121,7 @@ impl Committer {
             data_version: -1,
             foreign: 0,
             cycle: 0,
+            mover,
         })
     }
 
@@ -188,6 +196,9 @@ impl Committer {
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {
+        if self.mover.is_unkept() {
+            return Err(StoreError::Unkept { path: self.path.clone() });
+        }
         self.conn
             .prepare_cached("BEGIN IMMEDIATE")
             .and_then(|mut s| s.execute([]))

@@ -18,6 +18,8 @@
 //! killed process loses nothing; a power cut may lose the last commits, never the file. Under [`Durability::Power`]
 //! each commit is synced (`FULL`).
 //!
+//! When the device fails to sync the file itself, the log is what counts: see [`unkept`].
+//!
 //! Several processes may have the file open. Each has its own live states and looks at a job's last number again when
 //! the file has changed under it; a lease with an epoch keeps a job to one runner.
 
@@ -40,6 +42,7 @@ mod reader;
 mod rows;
 mod schema;
 mod trouble;
+pub mod unkept;
 pub mod wal;
 mod writer;
 
@@ -155,7 +158,7 @@ impl SqliteStore {
         };
         let pool = Arc::new(Pool::new(path.clone(), options.vfs.clone(), options.read_only));
         let commits = watch::Sender::new(0);
-        let mover = Arc::new(Mover::default());
+        let mover = Arc::new(Mover::new(pool.clone()));
         let mut threads = Vec::new();
         let (mut writer, mut lock) = (None, None);
         if options.read_only {
@@ -168,16 +171,16 @@ impl SqliteStore {
         } else {
             let conn;
             (conn, lock) = open_for_writing(folder, &path, &options, power, &mover)?;
-            let committer = Committer::new(conn, folder.to_owned(), options.clock.clone())?;
+            let committer = Committer::new(conn, folder.to_owned(), options.clock.clone(), mover.clone())?;
             let new = Arc::new(Writer {
                 committer: Mutex::new(committer),
                 queue: Queue::default(),
                 commits: commits.clone(),
                 mover: mover.clone(),
             });
-            let (writing, moving) = (new.clone(), (mover.clone(), pool.clone()));
+            let (writing, moving) = (new.clone(), mover.clone());
             threads.push(spawn(folder, "oyez-writer", move || writing.run())?);
-            threads.push(spawn(folder, "oyez-mover", move || moving.0.run(&moving.1))?);
+            threads.push(spawn(folder, "oyez-mover", move || moving.run())?);
             writer = Some(new);
         }
         Ok(SqliteStore {
@@ -269,6 +272,10 @@ fn open_for_writing(
         }
         let mut conn = pool::open(path, options.vfs.as_deref(), power, false).map_err(|e| t.of(e))?;
         let found = schema::version(&conn).map_err(|e| t.of(e))?;
+        if unkept::is_marked(&conn).map_err(|e| t.of(e))? {
+            drop(conn);
+            conn = mended(folder, path, options, power, alone)?;
+        }
         if alone || found > schema::VERSION {
             schema::prepare(&mut conn, folder)?;
             break (conn, lock);
@@ -293,6 +300,26 @@ fn open_for_writing(
     };
     conn.wal_hook(Some(hook)).map_err(|e| t.of(e))?;
     Ok((conn, lock))
+}
+
+/// Opens a file of which a sync had failed, once its log has been moved into it from the beginning.
+fn mended(
+    folder: &Path,
+    path: &Path,
+    options: &SqliteOptions,
+    power: bool,
+    alone: bool,
+) -> Result<rusqlite::Connection, StoreError> {
+    let t = Trouble(folder);
+    let unkept = || StoreError::Unkept { path: folder.to_owned() };
+    if !alone {
+        return Err(unkept());
+    }
+    unkept::mend(path, options.vfs.as_deref()).map_err(|e| match t.of(e) {
+        StoreError::Busy { .. } => unkept(),
+        other => other,
+    })?;
+    pool::open(path, options.vfs.as_deref(), power, false).map_err(|e| t.of(e))
 }
 
 /// Makes the folder, for its owner only: it holds what was tested, and how.
@@ -402,12 +429,13 @@ impl Store for SqliteStore {
     async fn close(&self) -> Result<(), StoreError> {
         self.stop();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let pool = self.pool.clone();
+        let (pool, mover) = (self.pool.clone(), self.mover.clone());
         let end = move || {
             for thread in threads {
                 // A thread that panicked has said so already; what it had acked is kept.
                 let _ = thread.join();
             }
+            mover.unpin();
             pool.clear();
         };
         tokio::task::spawn_blocking(end).await.map_err(|_| StoreError::Closed)

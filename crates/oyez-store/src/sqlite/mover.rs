@@ -2,12 +2,13 @@
 //!
 //! Under load the log can grow faster than it is moved; then the writer itself waits once, and the log begins anew.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
 use super::pool::{self, Pool};
+use super::unkept::{self, Moved};
 
 /// The log is moved each time it has grown by so many pages (256 KiB). Measured under a flood: small steps are over
 /// before a commit has to wait for them (p99 of another job's ack 1.8 ms; with steps of 16 MiB 15 ms), and the log
@@ -19,11 +20,14 @@ const LONGEST: u64 = 32_768;
 /// the next who opens the store, because it syncs the device.
 const LEAVE_UP_TO: u64 = 1024;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mover {
+    pool: Arc<Pool>,
     pages: AtomicU64,
     /// The writer moves the log itself when it is longer than this.
     retry: AtomicU64,
+    /// A sync of the file failed ([`unkept`]): nothing is moved any more, and nothing written.
+    unkept: AtomicBool,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -32,28 +36,70 @@ pub(super) struct Mover {
 struct State {
     wanted: bool,
     stopped: bool,
+    /// What keeps the log from beginning anew after a sync of the file failed.
+    pins: Vec<Connection>,
 }
 
 impl Mover {
+    pub(super) fn new(pool: Arc<Pool>) -> Self {
+        Mover {
+            pool,
+            pages: AtomicU64::new(0),
+            retry: AtomicU64::new(0),
+            unkept: AtomicBool::new(false),
+            state: Mutex::default(),
+            work: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The log has so many pages now.
     pub(super) fn grown(&self, pages: u64) {
         let before = self.pages.swap(pages, Ordering::Relaxed);
         if pages / STEP > before / STEP {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).wanted = true;
+            self.lock().wanted = true;
             self.work.notify_one();
         }
     }
 
+    /// Whether a sync of the file failed, here or in another process.
+    pub(super) fn is_unkept(&self) -> bool {
+        self.unkept.load(Ordering::Acquire)
+    }
+
+    fn move_log(&self, conn: &Connection, how: &str) {
+        // When it cannot be done now, the log only stays longer.
+        if self.is_unkept() {
+            return;
+        }
+        let Ok(pin) = self.pool.take() else { return };
+        match unkept::move_log(conn, &pin, how) {
+            Moved::Some => self.pool.put(pin),
+            Moved::Never => {
+                self.unkept.store(true, Ordering::Release);
+                self.lock().pins.push(pin);
+            }
+        }
+    }
+
+    /// The store is closed: what is read by nobody is held by nobody.
+    pub(super) fn unpin(&self) {
+        self.lock().pins.clear();
+    }
+
     pub(super) fn stop(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+        self.lock().stopped = true;
         self.work.notify_all();
     }
 
     /// The thread: a connection of its own, opened when it is first needed.
-    pub(super) fn run(&self, pool: &Pool) {
+    pub(super) fn run(&self) {
         let mut conn = None;
         loop {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = self.lock();
             let idle = |state: &mut State| !state.wanted && !state.stopped;
             let mut state = self.work.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
             if state.stopped {
@@ -62,11 +108,10 @@ impl Mover {
             state.wanted = false;
             drop(state);
             if conn.is_none() {
-                conn = pool::open(pool.path(), pool.vfs(), false, false).ok();
+                conn = pool::open(self.pool.path(), self.pool.vfs(), false, false).ok();
             }
             if let Some(conn) = &conn {
-                // When it cannot be done now, the log only stays longer.
-                let _ = conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+                self.move_log(conn, "PASSIVE");
             }
         }
     }
@@ -79,12 +124,17 @@ impl Mover {
             self.retry.store(LONGEST, Ordering::Relaxed);
         } else if pages > self.retry.load(Ordering::Relaxed) {
             self.retry.store(pages + LONGEST / 8, Ordering::Relaxed);
-            let _ = pool::without_waiting(|| conn.execute_batch("PRAGMA wal_checkpoint(RESTART)"));
+            pool::without_waiting(|| self.move_log(conn, "RESTART"));
         }
     }
 
     /// The last the writer does: freed pages are given back, a long log is moved.
     pub(super) fn finish(&self, conn: &Connection) {
+        if self.is_unkept() {
+            // Once more, with patience: nobody else may take the log for moved.
+            unkept::mark(conn);
+            return;
+        }
         // Others may be reading: then as much as can be is done.
         let _ = pool::without_waiting(|| -> rusqlite::Result<()> {
             let free = conn.query_row("PRAGMA freelist_count", [], |row| super::rows::uint(row, 0))?;
@@ -95,7 +145,7 @@ impl Mover {
                 while pages.next()?.is_some() {}
             }
             if free > LEAVE_UP_TO || self.pages.load(Ordering::Relaxed) > LEAVE_UP_TO {
-                conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+                self.move_log(conn, "TRUNCATE");
             }
             Ok(())
         });
