@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use oyez_model::Value;
 use oyez_wire::pyats::known::{self, Shape, shape};
 use oyez_wire::pyats::repr;
-use oyez_wire::pyats::tree::{Counter, Field, Ix, Logs, RESULTS_VERSION, Tree, Verdict};
+use oyez_wire::pyats::tree::{Counter, Field, Ix, Kind, Logs, RESULTS_VERSION, Tree, Verdict};
 
 use super::clock::Clock;
 use super::python::{DEEPEST, TOO_DEEP, digits, is_left_out, is_true, push_float};
@@ -141,7 +141,7 @@ impl Report<'_, '_> {
             }
             self.clock.field(buf, &field);
         }
-        if !tree.node(ix).rolled_up {
+        if !tree.node(ix).rolled_up && tree.node(ix).kind == Kind::Section {
             self.out.buf.extend_from_slice(b", \"ignore\": true");
         }
         self.out.buf.push(b'}');

@@ -90,6 +90,13 @@ impl Home {
         Ok(())
     }
 
+    /// Removes the socket where it stands in another folder, because the path was too long.
+    pub fn unlink(&self) {
+        if let Ok(place) = fs::read_link(self.folder.join(SOCKET)) {
+            let _ = fs::remove_file(place);
+        }
+    }
+
     /// Listens; only this user can connect.
     ///
     /// # Errors
@@ -97,6 +104,8 @@ impl Home {
     pub fn listen(&self) -> Result<UnixListener, ServeError> {
         let path = self.folder.join(SOCKET);
         let trouble = |source| ServeError::Folder { what: "cannot listen at", path: path.clone(), source };
+        // What a former server's link led to goes with it.
+        self.unlink();
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(trouble(e)),
             _ => {}

@@ -496,6 +496,7 @@ impl Server {
             self.home.leave(&super::Note { ended: true, ..note })?;
         }
         self.drain().await;
+        self.home.unlink();
         let names = [LeaseName::Job(self.journal.job())];
         let _ = self.journal.store().release(&names, &self.options.owner).await;
         kept.map_err(ServeError::from)

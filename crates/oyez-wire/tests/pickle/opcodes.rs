@@ -234,11 +234,12 @@ fn what_cannot_be_kept_leaves_a_placeholder() {
 
 #[test]
 fn an_object_within_itself_is_cut_where_it_comes_again() {
-    let again = || placeholder("recursive reference", vec![]);
-    is(b"]q\0h\0a.", Value::List(vec![again()]));
-    is(b"]q\0h\0\x85a.", Value::List(vec![Value::Tuple(vec![again()])]));
-    is(b"}q\0\x8c\x01ah\0s.", Value::Map(vec![("a".into(), again())]));
-    let state = Some(Value::Map(vec![("me".into(), again())]));
+    // With how many levels up it is.
+    let again = |levels| placeholder("recursive reference", vec![Value::Int(levels)]);
+    is(b"]q\0h\0a.", Value::List(vec![again(1)]));
+    is(b"]q\0h\0\x85a.", Value::List(vec![Value::Tuple(vec![again(2)])]));
+    is(b"}q\0\x8c\x01ah\0s.", Value::Map(vec![("a".into(), again(1))]));
+    let state = Some(Value::Map(vec![("me".into(), again(2))]));
     is(b"cm\nC\n)\x81q\0}\x8c\x02meh\0sb.", opaque(Opaque { state, ..new("m", "C", vec![]) }));
     // Twice is not within itself.
     is(b"]q\0h\0\x86.", Value::Tuple(vec![Value::List(vec![]), Value::List(vec![])]));

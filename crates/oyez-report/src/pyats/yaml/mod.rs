@@ -11,7 +11,7 @@ mod value;
 
 use std::io::{self, Write};
 
-use oyez_wire::pyats::tree::{Field, Ix, RESULTS_VERSION, Tree};
+use oyez_wire::pyats::tree::{Field, Ix, Kind, RESULTS_VERSION, Tree};
 
 use self::emit::Emitter;
 use super::clock::Clock;
@@ -134,7 +134,7 @@ impl Report<'_, '_> {
             }
             emit.field(buf, indent, &field, &self.clock);
         }
-        if !self.tree.node(ix).rolled_up {
+        if !self.tree.node(ix).rolled_up && self.tree.node(ix).kind == Kind::Section {
             emit.key(buf, indent, "ignore");
             emit.indicator(buf, "true");
         }

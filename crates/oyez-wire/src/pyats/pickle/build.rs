@@ -20,6 +20,9 @@ pub(super) fn value(arena: &Arena<'_>, root: Id, limits: &Limits) -> Result<Valu
     builder.value(root, depth)
 }
 
+/// What stands where a value would be within itself.
+pub(super) const RECURSIVE: &str = "recursive reference";
+
 /// `depth` is everywhere how many levels there may be, that of the value itself included.
 #[derive(Debug)]
 pub(super) struct Builder<'a, 'p> {
@@ -29,8 +32,8 @@ pub(super) struct Builder<'a, 'p> {
     nodes: usize,
     /// How many more bytes.
     bytes: usize,
-    /// What the value is in that is being made, up to the root.
-    path: Vec<Id>,
+    /// What the value is in that is being made, up to the root, each with the levels that it had.
+    path: Vec<(Id, usize)>,
     no_cycles: bool,
 }
 
@@ -60,10 +63,14 @@ impl Builder<'_, '_> {
     }
 
     fn nested(&mut self, id: Id, node: Node<'_>, depth: usize) -> Result<Value, PickleError> {
-        if !self.no_cycles && self.path.contains(&id) {
-            return Ok(placeholder("recursive reference", Vec::new()));
+        if !self.no_cycles
+            && let Some((_, above)) = self.path.iter().rev().find(|(open, _)| *open == id)
+        {
+            // How many levels up it is: so it can be written again.
+            let levels = i64::try_from(above - depth).unwrap_or(0);
+            return Ok(placeholder(RECURSIVE, vec![Value::Int(levels)]));
         }
-        self.path.push(id);
+        self.path.push((id, depth));
         let value = match node {
             Node::Object(at) => match (self.global(id)?, self.arena.objects.get(at as usize).copied()) {
                 (None, Some(object)) => self.object(object, depth),

@@ -16,7 +16,7 @@
 //! | `datetime.datetime`, naive or with a `datetime.timezone` of whole seconds | [`Value::DateTime`] |
 //! | `frozenset`, `bytearray` | called with one list, one bytes |
 //! | anything else | [`Value::Opaque`] |
-//! | an object within itself | placeholder `oyez.recursive reference` |
+//! | an object within itself | placeholder `oyez.recursive reference` with the levels up to it; written, it is that object again |
 //! | what is nested deeper than [`Limits::depth`] | placeholder `oyez.nested too deep` |
 //! | persistent references, codes of the `copyreg` extension registry | placeholders that hold the reference or code |
 //!

@@ -1,5 +1,6 @@
 //! What people read instead of an object, and what everybody gets but the user whom an object came from.
 
+use super::build::RECURSIVE;
 use std::fmt::{self, Write};
 
 use oyez_model::Value;
@@ -109,7 +110,7 @@ impl Text {
             }
             OpaqueForm::Placeholder => {
                 write!(self, "<{}", o.name)?;
-                for arg in &o.args {
+                for arg in o.args.iter().filter(|_| o.name != RECURSIVE) {
                     self.write_char(' ')?;
                     self.value(arg, depth)?;
                 }

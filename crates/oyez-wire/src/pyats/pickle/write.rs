@@ -3,12 +3,34 @@
 use oyez_model::Value;
 use oyez_model::value::{MAX_DEPTH, Opaque, OpaqueForm};
 
+use super::build::RECURSIVE;
 use super::literal::is_utf8_with_surrogates;
 use super::text::to_text;
 use super::writer::Writer;
 
 /// Stands for what is nested deeper than a value may be.
 const TOO_DEEP: &str = "(left out: nested too deep)";
+
+fn is_recursive(o: &Opaque) -> bool {
+    o.form == OpaqueForm::Placeholder && o.name == RECURSIVE
+}
+
+/// Whether something in it refers to what it is in.
+fn is_cyclic(value: &Value) -> bool {
+    let pairs = |pairs: &[(Value, Value)]| pairs.iter().any(|(k, v)| is_cyclic(k) || is_cyclic(v));
+    match value {
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) => items.iter().any(is_cyclic),
+        Value::Map(entries) => pairs(entries),
+        Value::Opaque(o) => {
+            is_recursive(o)
+                || [&o.args, &o.items, &o.members].iter().any(|part| part.iter().any(is_cyclic))
+                || pairs(&o.kwargs)
+                || pairs(&o.entries)
+                || o.state.as_ref().is_some_and(is_cyclic)
+        }
+        _ => false,
+    }
+}
 
 /// A value as a pickle of protocol 4.
 ///
@@ -31,7 +53,23 @@ pub fn write_into(value: &Value, out: &mut Vec<u8>) {
 impl Writer<'_> {
     /// A whole value; see [`write()`] for what becomes text.
     pub fn value(&mut self, value: &Value) {
+        self.cyclic = is_cyclic(value);
         self.nested(value, MAX_DEPTH);
+    }
+
+    /// What has just been made may be referred to from within.
+    fn made(&mut self, depth: usize) {
+        if self.cyclic {
+            let number = self.memoize();
+            self.open.push((depth, number));
+        }
+    }
+
+    /// The value so many levels up, when it has been made already.
+    fn above(&self, levels: &Value, depth: usize) -> Option<u32> {
+        let Value::Int(levels) = levels else { return None };
+        let at = depth.checked_add(usize::try_from(*levels).ok()?)?;
+        self.open.iter().rev().find(|(open, _)| *open == at).map(|(_, number)| *number)
     }
 
     fn nested(&mut self, value: &Value, depth: usize) {
@@ -46,11 +84,21 @@ impl Writer<'_> {
             Value::Surrogates(bytes) => self.text(&String::from_utf8_lossy(bytes)),
             Value::Bytes(bytes) => self.bytes(bytes),
             Value::DateTime(t) => self.datetime(t),
+            Value::Opaque(o) if self.cyclic && is_recursive(o) => {
+                match o.args.first().and_then(|levels| self.above(levels, depth)) {
+                    Some(number) => self.get(number),
+                    None => self.text(&to_text(value)),
+                }
+            }
             Value::Opaque(o) if self.opaque_as_text || !(self.whole || can_be_made(o)) => {
                 self.text(&to_text(value))
             }
             value => match depth.checked_sub(1) {
-                Some(depth) if depth > 0 || is_empty(value) => self.parts(value, depth),
+                Some(depth) if depth > 0 || is_empty(value) => {
+                    let before = self.open.len();
+                    self.parts(value, depth);
+                    self.open.truncate(before);
+                }
                 _ => self.text(TOO_DEEP),
             },
         }
@@ -60,15 +108,18 @@ impl Writer<'_> {
         match value {
             Value::List(items) => {
                 self.list();
+                self.made(depth + 1);
                 self.appended(items, depth);
             }
             Value::Tuple(items) => self.arguments(items, depth),
             Value::Set(items) => {
                 self.set();
+                self.made(depth + 1);
                 self.added(items, depth);
             }
             Value::Map(pairs) => {
                 self.dict();
+                self.made(depth + 1);
                 self.entries(pairs, depth);
             }
             Value::Opaque(o) => self.object(o, depth),
@@ -104,6 +155,7 @@ impl Writer<'_> {
             }
             _ => self.reduce(),
         }
+        self.made(depth + 1);
         self.appended(&o.items, depth);
         self.entries(&o.entries, depth);
         self.added(&o.members, depth);

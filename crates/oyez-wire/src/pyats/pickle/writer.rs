@@ -50,6 +50,10 @@ pub struct Writer<'o> {
     frame: usize,
     memoized: u32,
     pub(super) opaque_as_text: bool,
+    /// Something in the value that is being written refers to what it is in.
+    pub(super) cyclic: bool,
+    /// What is being filled, each with its depth and its number.
+    pub(super) open: Vec<(usize, u32)>,
     /// What is being written holds no object that cannot be made.
     pub(super) whole: bool,
 }
@@ -59,7 +63,15 @@ impl<'o> Writer<'o> {
     pub fn new(out: &'o mut Vec<u8>) -> Self {
         out.extend_from_slice(&[op::PROTO, 4, op::FRAME, 0, 0, 0, 0, 0, 0, 0, 0]);
         let frame = out.len() - FRAME_HEAD;
-        Writer { out, frame, memoized: 0, opaque_as_text: false, whole: false }
+        Writer {
+            out,
+            frame,
+            memoized: 0,
+            opaque_as_text: false,
+            cyclic: false,
+            open: Vec::new(),
+            whole: false,
+        }
     }
 
     /// Objects of classes that are not looked into become texts when they are part of a [`Writer::value`]. They must for

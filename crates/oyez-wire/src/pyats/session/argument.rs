@@ -29,7 +29,7 @@ impl<'a> Arguments<'a> {
     /// The text of one that is there and not null.
     #[must_use]
     pub fn id(&self, name: &str) -> Option<String> {
-        let given = self.get(name).filter(|value| **value != Value::Null);
+        let given = self.get(name).filter(|value| is_true(value));
         given.map(objects::text_of_id).filter(|id| !id.is_empty())
     }
 }
@@ -168,5 +168,21 @@ pub fn class_of(value: &Value) -> &str {
         Value::Map(_) => "dict",
         Value::DateTime(_) => "datetime",
         Value::Opaque(o) => &o.name,
+    }
+}
+
+/// Whether Python takes a value for true.
+#[must_use]
+pub fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(b) => *b,
+        Value::Int(n) => *n != 0,
+        Value::Float(n) => *n != 0.0,
+        Value::Text(text) => !text.is_empty(),
+        Value::Surrogates(bytes) | Value::Bytes(bytes) => !bytes.is_empty(),
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) => !items.is_empty(),
+        Value::Map(pairs) => !pairs.is_empty(),
+        Value::Big(_) | Value::DateTime(_) | Value::Opaque(_) => true,
     }
 }

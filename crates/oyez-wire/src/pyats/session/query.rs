@@ -2,7 +2,7 @@
 
 use oyez_model::Value;
 
-use super::argument::Arguments;
+use super::argument::{Arguments, class_of, is_true};
 use super::dispatch::Answer;
 use super::{CallError, Session};
 use crate::pyats::objects::{self, text_of_id};
@@ -24,29 +24,37 @@ impl Session {
     }
 
     fn asked_for(&self, client: u64, arguments: Arguments<'_>) -> Result<Option<Ix>, CallError> {
-        match arguments.get("id_list").and_then(ids) {
-            Some(ids) if !ids.is_empty() => self.find(&ids).map(Some),
-            _ => Ok(self.context(client)),
+        match arguments.get("id_list").filter(|list| is_true(list)) {
+            Some(list) => self.find(list).map(Some),
+            None => Ok(self.context(client)),
         }
     }
 
-    /// The node at the end of a path of ids, task first.
-    pub(super) fn find(&self, path: &[String]) -> Result<Ix, CallError> {
+    /// The node at the end of a list of ids, task first.
+    pub(super) fn find(&self, list: &Value) -> Result<Ix, CallError> {
+        let Some(path) = ids(list) else {
+            return Err(CallError::type_error(format!("'{}' object is not subscriptable", class_of(list))));
+        };
         let mut at = self.tree.suite();
         for (i, id) in path.iter().enumerate() {
             let next = at.and_then(|ix| self.tree.child(ix, id));
             if next.is_none() {
-                let far = match i {
-                    0 => at.map(|suite| self.tree.node(suite).id.clone()).into_iter().collect(),
-                    _ => path[..i].to_vec(),
+                let suite = || at.map(|suite| Value::text(self.tree.node(suite).id.clone()));
+                let far = match (i, list) {
+                    (0, _) => Value::List(suite().into_iter().collect()),
+                    (_, Value::List(items)) => Value::List(items[..i].to_vec()),
+                    (_, Value::Tuple(items)) => Value::Tuple(items[..i].to_vec()),
+                    _ => Value::Text(path[..i].concat()),
                 };
-                let list =
-                    |ids: Vec<String>| repr::repr(&Value::List(ids.into_iter().map(Value::Text).collect()));
+                let last = match list {
+                    Value::List(items) | Value::Tuple(items) => items.last().cloned(),
+                    _ => path.last().map(|id| Value::text(id.clone())),
+                };
                 return Err(CallError::key(format!(
                     "Section {} not found in TestSuite. Tried to find {}, got as far as {}",
-                    repr::repr(&Value::text(id.clone())),
-                    list(path.to_vec()),
-                    list(far),
+                    repr::repr(&last.unwrap_or(Value::Null)),
+                    repr::repr(list),
+                    repr::repr(&far),
                 )));
             }
             at = next;

@@ -233,6 +233,9 @@ impl Session {
                     return Err(CallError::key("Job Plugin must provide a job id"));
                 };
                 let suite = match self.tree.suite() {
+                    Some(suite) if text_of_id(job) != self.tree.node(suite).id => {
+                        return Err(self.another_suite(&text_of_id(job), suite));
+                    }
                     Some(suite) => suite,
                     None => self.create_suite(job),
                 };
@@ -246,9 +249,7 @@ impl Session {
                 };
                 if self.tree.suite().is_none() {
                     let job = arguments.get("job_id").filter(|id| **id != Value::Null);
-                    self.create_suite(
-                        job.ok_or_else(|| CallError::key("Task Plugin must provide a job id"))?,
-                    );
+                    self.create_suite(job.ok_or_else(|| CallError::invalid(super::suite::NO_SUITE))?);
                 }
                 let task = match self.task(&task_id) {
                     Some(task) => task,
@@ -287,9 +288,9 @@ impl Session {
 
     pub(super) fn remove_section(&mut self, arguments: Arguments<'_>) -> Answer {
         let missing = || CallError::invalid("Must pass a list of ids to find a specific section");
-        let list = arguments.get("id_list").ok_or_else(missing)?;
-        let ids = super::query::ids(list).filter(|ids| !ids.is_empty()).ok_or_else(missing)?;
-        let ix = self.find(&ids)?;
+        let list =
+            arguments.get("id_list").filter(|list| super::argument::is_true(list)).ok_or_else(missing)?;
+        let ix = self.find(list)?;
         let id = self.reference(ix);
         if id != SectionRef::JOB {
             self.emit(SectionRemoved { id });

@@ -15,7 +15,17 @@ use crate::pyats::tree::{ALONE, FOLDER, Ix, Kind, ONE, UPDATE, Verdict, ZONE};
 const DANGLING: &str =
     "Section did not complete: the process running this section was terminated before a result was reported";
 
+/// A call needs a suite, and there is none.
+pub(super) const NO_SUITE: &str = "TestSuite does not exist and cannot be created without an id.";
+
 impl Session {
+    pub(super) fn another_suite(&self, id: &str, suite: Ix) -> CallError {
+        let own = &self.tree.node(suite).id;
+        CallError::invalid(format!(
+            "TestSuite already exists with different id. {id} != {own}. Cannot create TestSuite"
+        ))
+    }
+
     pub(super) fn start_testsuite(&mut self, client: u64, arguments: Arguments<'_>) -> Answer {
         if self.context(client).is_some() {
             return Err(CallError::invalid("Already an existing context, cannot start TestSuite"));
@@ -24,18 +34,14 @@ impl Session {
         if let (Some(suite), Some(id)) = (suite, arguments.id("id"))
             && id != self.tree.node(suite).id
         {
-            let own = &self.tree.node(suite).id;
-            return Err(CallError::invalid(format!(
-                "TestSuite already exists with different id. {id} != {own}. Cannot create TestSuite"
-            )));
+            return Err(self.another_suite(&id, suite));
         }
         if suite.is_some_and(|suite| self.tree.node(suite).started.is_some()) {
             return Err(CallError::invalid("TestSuite already started, cannot start TestSuite"));
         }
         let suite = match (suite, arguments.get("id").filter(|id| **id != Value::Null)) {
             (None, None) => {
-                let text = "TestSuite does not exist and cannot be created without an id.";
-                return Err(CallError::invalid(text));
+                return Err(CallError::invalid(NO_SUITE));
             }
             (None, Some(id)) => self.create_suite(id),
             (Some(suite), _) => suite,
@@ -267,6 +273,9 @@ impl Session {
 
     pub(super) fn update_task_result(&mut self, arguments: Arguments<'_>) -> Answer {
         let id = arguments.id("id").ok_or_else(|| CallError::key("Task must have an id."))?;
+        if self.tree.suite().is_none() {
+            return Err(CallError::invalid(NO_SUITE));
+        }
         let Some(task) = self.task(&id) else {
             return Err(CallError::invalid(format!("Cannot update result for unknown task id {id}.")));
         };
@@ -298,7 +307,7 @@ impl Session {
     pub(super) fn finalize_task(&mut self, arguments: Arguments<'_>) -> Answer {
         let id = arguments.id("id").ok_or_else(|| CallError::key("Task must have an id."))?;
         if self.tree.suite().is_none() {
-            return Err(CallError::invalid(format!("Cannot finalize task {id}: there is no TestSuite.")));
+            return Err(CallError::invalid(NO_SUITE));
         }
         let sorted =
             Sorted::of(Kind::Task, only_result(arguments).as_arguments(), &[]).map_err(|r| r.error)?;

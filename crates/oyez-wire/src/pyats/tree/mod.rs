@@ -267,15 +267,31 @@ impl Tree {
     /// Merges extras as pyATS does: maps key by key at every depth, anything else takes the old one's place.
     pub fn merge_extra(into: &mut Vec<(Value, Value)>, from: &[(Value, Value)]) {
         for (key, value) in from {
-            match into.iter_mut().find(|(known, _)| known == key) {
-                Some((_, Value::Map(old))) if matches!(value, Value::Map(_)) => {
-                    if let Value::Map(new) = value {
-                        Self::merge_extra(old, new);
-                    }
-                }
-                Some((_, old)) => *old = value.clone(),
-                None => into.push((key.clone(), value.clone())),
+            let Some((_, old)) = into.iter_mut().find(|(known, _)| known == key) else {
+                into.push((key.clone(), value.clone()));
+                continue;
+            };
+            match (Self::entries_of(old), Self::entries(value)) {
+                (Some(old), Some(new)) => Self::merge_extra(old, new),
+                _ => *old = value.clone(),
             }
+        }
+    }
+
+    /// The entries of a map, or of an object that is filled like one: an `OrderedDict`, say.
+    fn entries(value: &Value) -> Option<&[(Value, Value)]> {
+        match value {
+            Value::Map(pairs) => Some(pairs),
+            Value::Opaque(o) if !o.entries.is_empty() => Some(&o.entries),
+            _ => None,
+        }
+    }
+
+    fn entries_of(value: &mut Value) -> Option<&mut Vec<(Value, Value)>> {
+        match value {
+            Value::Map(pairs) => Some(pairs),
+            Value::Opaque(o) if !o.entries.is_empty() => Some(&mut o.entries),
+            _ => None,
         }
     }
 }

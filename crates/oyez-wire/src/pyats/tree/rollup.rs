@@ -76,7 +76,10 @@ impl Tree {
         {
             totals.summary.get_or_insert_default().add(outcome);
         }
-        self.roll_up_health(ix, parent);
+        // Nothing rolls up from a section without a result, not even its health.
+        if self.outcome(ix).is_some() {
+            self.roll_up_health(ix, parent);
+        }
     }
 
     fn roll_up_health(&mut self, ix: Ix, parent: Ix) {
@@ -108,8 +111,11 @@ impl Tree {
             let node = self.node(child);
             match node.kind {
                 Kind::Plugin => {
-                    if let Some(of) = node.totals.as_ref().and_then(|t| t.summary.as_ref()) {
-                        plugins.merge(of);
+                    match (node.totals.as_ref().and_then(|t| t.summary.as_ref()), &node.result) {
+                        (Some(of), _) => plugins.merge(of),
+                        // One without sections of its own counts itself.
+                        (None, Some(result)) if node.rolled_up => plugins.add(result.outcome),
+                        _ => {}
                     }
                 }
                 _ => {
@@ -168,9 +174,12 @@ impl Tree {
             totals.summary = Some(summary);
             totals.pluginsummary = plugins;
         }
-        if let Some((outcome, counter)) = health {
-            node.health = Some(Verdict::of(outcome));
-            node.health_counter = Some(Box::new(counter));
+        // What a client said of a task's health goes before that of its children; counts are always theirs.
+        if let Some((outcome, _)) = &health
+            && (node.health.is_none() || node.kind == Kind::Suite)
+        {
+            node.health = Some(Verdict::of(*outcome));
         }
+        node.health_counter = health.map(|(_, counter)| Box::new(counter));
     }
 }

@@ -34,6 +34,23 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(place: &place::Place, strict: bool, args: &Args) -> Outcome {
+    let asks_for_help =
+        matches!(&args.arguments[..], [] | [_]) && args.arguments.iter().all(|a| a == "-h" || a == "--help");
+    if asks_for_help {
+        use clap::CommandFactory;
+        let mut whole = crate::Cli::command();
+        whole.build();
+        let help = whole.find_subcommand_mut("pyats").and_then(|c| c.find_subcommand_mut("run"));
+        if let Some(help) = help {
+            help.print_help()?;
+        }
+        return Ok(if args.arguments.is_empty() { crate::exit::USAGE } else { crate::exit::SUCCESS });
+    }
+    let on_path = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("pyats").is_file()));
+    if !on_path {
+        return Err(no_pyats());
+    }
     let runtime = place::runtime()?;
     runtime.block_on(async {
         let prepared = prepare(place, args).await;
@@ -151,13 +168,16 @@ impl Prepared {
     }
 }
 
+fn no_pyats() -> CommandError {
+    let text =
+        "there is no `pyats` on PATH: install it with `pip install pyats genie`, or activate its environment";
+    CommandError::Usage(text.to_owned())
+}
+
 /// Runs pyATS to its end; signals reach it.
 async fn wait(mut command: Command) -> Result<ExitStatus, CommandError> {
     let mut child = command.spawn().map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => CommandError::Usage(
-            "there is no `pyats` on PATH: install it with `pip install pyats`, or activate its environment"
-                .to_owned(),
-        ),
+        std::io::ErrorKind::NotFound => no_pyats(),
         _ => CommandError::Runtime(e),
     })?;
     let pid = Pid::from_child(&child);

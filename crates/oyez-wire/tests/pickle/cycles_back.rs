@@ -1,0 +1,26 @@
+//! What refers to itself is written so that it refers to itself again.
+
+use oyez_model::Value;
+use oyez_wire::pyats::pickle::{Limits, read, write};
+
+/// `m.A()` that is filled like a dict and is its own state, as classes with `self.__dict__ = self` are pickled.
+const OWN_STATE: &[u8] = b"\x80\x04cm\nA\n)\x81\x94(X\x01\x00\x00\x00aK\x01uh\x00b.";
+
+/// A list that holds itself.
+const OWN_ITEM: &[u8] = b"\x80\x04]\x94(K\x01h\x00e.";
+
+#[test]
+fn an_object_that_is_its_own_state_is_written_as_that() {
+    let value = read(OWN_STATE, &Limits::default()).unwrap();
+    let written = write(&value);
+    assert!(written.ends_with(b"h\x00b."), "{written:?}");
+    assert_eq!(read(&written, &Limits::default()).unwrap(), value);
+}
+
+#[test]
+fn a_list_that_holds_itself_holds_itself_again() {
+    let value = Value::Tuple(vec![read(OWN_ITEM, &Limits::default()).unwrap(), Value::Int(2)]);
+    let written = write(&value);
+    assert!(written.windows(2).any(|w| w == b"h\x00"), "{written:?}");
+    assert_eq!(read(&written, &Limits::default()).unwrap(), value);
+}
