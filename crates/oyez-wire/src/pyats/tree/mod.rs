@@ -15,6 +15,7 @@ mod rollup;
 
 use hashbrown::HashTable;
 use jiff::tz::TimeZone;
+use oyez_model::value::Opaque;
 use oyez_model::{SectionId, Value};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::hash::BuildHasher;
@@ -283,6 +284,11 @@ impl Tree {
         match value {
             Value::Map(pairs) => Some(pairs),
             Value::Opaque(o) if !o.entries.is_empty() => Some(&o.entries),
+            // A `collections.Counter` is made from the map that it is.
+            Value::Opaque(o) if o.name == "Counter" => match &o.args[..] {
+                [Value::Map(pairs)] => Some(pairs),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -290,7 +296,16 @@ impl Tree {
     fn entries_of(value: &mut Value) -> Option<&mut Vec<(Value, Value)>> {
         match value {
             Value::Map(pairs) => Some(pairs),
-            Value::Opaque(o) if !o.entries.is_empty() => Some(&mut o.entries),
+            Value::Opaque(o) => match &mut **o {
+                Opaque { name, args, entries, .. } if name == "Counter" && entries.is_empty() => {
+                    match &mut args[..] {
+                        [Value::Map(pairs)] => Some(pairs),
+                        _ => None,
+                    }
+                }
+                Opaque { entries, .. } if !entries.is_empty() => Some(entries),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -57,48 +57,48 @@ impl Tree {
         self.recount(ix, before, None);
     }
 
-    /// What a section that stops does to its parent: the result and the health checks. One that is not rolled up leaves
-    /// its own health as it was, too (recorded case `rollup_off`).
+    /// What a section that stops does to those above it: its result and its health reach every section and the plugin
+    /// above, whatever they come to themselves later. One that is not rolled up, or has no result, leaves its own health
+    /// as it was, too (recorded case `rollup_off`).
     pub(super) fn roll_up(&mut self, ix: Ix) {
-        let Some(parent) = self.node(ix).parent else { return };
-        if matches!(self.node(parent).kind, Kind::Section | Kind::Plugin)
-            && let Some(outcome) = self.outcome(ix)
-        {
-            let rolled = match &self.node(parent).result {
-                Some(old) => old.outcome.rollup(outcome),
-                None => outcome,
-            };
-            self.set_result(parent, Some(Verdict::of(rolled)));
-        }
+        let (Some(parent), Some(outcome)) = (self.node(ix).parent, self.outcome(ix)) else { return };
         if self.node(parent).kind == Kind::Plugin
-            && let Some(outcome) = self.outcome(ix)
             && let Some(totals) = &mut self.node_mut(parent).totals
         {
             totals.summary.get_or_insert_default().add(outcome);
         }
-        // Nothing rolls up from a section without a result, not even its health.
-        if self.outcome(ix).is_some() {
-            self.roll_up_health(ix, parent);
+        let mut above = Some(parent);
+        while let Some(at) = above.filter(|at| matches!(self.node(*at).kind, Kind::Section | Kind::Plugin)) {
+            let rolled = self.node(at).result.as_ref().map_or(outcome, |old| old.outcome.rollup(outcome));
+            self.set_result(at, Some(Verdict::of(rolled)));
+            above = self.node(at).parent;
         }
+        self.roll_up_health(ix, parent);
     }
 
     fn roll_up_health(&mut self, ix: Ix, parent: Ix) {
-        let depth = self.depth(ix);
+        let mut depth = self.depth(ix);
         if self.node(parent).kind == Kind::Suite || depth < 2 && self.node(parent).kind != Kind::Plugin {
             return;
         }
-        let had = self.node(ix).health.is_some();
         let health = self.node(ix).health.as_ref().map_or(Outcome::Passed, |h| h.outcome);
         let counter = self.node(ix).health_counts();
+        self.node_mut(parent).health_counter.get_or_insert_default().merge(&counter);
+        // The uppermost section takes it only when it was said or rolled up, not when it is assumed.
+        let had = self.node(ix).health.is_some();
         if !had {
             self.node_mut(ix).health = Some(Verdict::of(Outcome::Passed));
         }
-        let deep = depth >= 3;
-        let above = self.node_mut(parent);
-        above.health_counter.get_or_insert_default().merge(&counter);
-        if deep || had {
-            let rolled = above.health.as_ref().map_or(health, |h| h.outcome.rollup(health));
-            above.health = Some(Verdict::of(rolled));
+        let mut above = Some(parent);
+        while let Some(at) = above.filter(|at| matches!(self.node(*at).kind, Kind::Section | Kind::Plugin)) {
+            if depth < 3 && !had {
+                return;
+            }
+            let node = self.node_mut(at);
+            let rolled = node.health.as_ref().map_or(health, |h| h.outcome.rollup(health));
+            node.health = Some(Verdict::of(rolled));
+            above = node.parent;
+            depth = depth.saturating_sub(1);
         }
     }
 
