@@ -1,10 +1,12 @@
 //! `cargo xtask test`: everything that has to pass before a change is taken.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::error::Error;
 use crate::python::{self, PYATS_FOLDER};
-use crate::step::{Step, Steps};
+use crate::step::{Step, Steps, root};
 use crate::tools::{self, DENY, NEXTEST};
 
 /// Arguments of `cargo xtask test`.
@@ -87,10 +89,27 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         }
     }
     steps.note("set-up", start.elapsed());
+    let skipped = root().join("target/skipped-tests");
+    // Those of the last run; there need not be any. Without the folder nothing is counted.
+    let _ = (std::fs::create_dir_all(root().join("target")), std::fs::remove_file(&skipped));
+    steps.set("OYEZ_TEST_SKIPPED", &skipped);
     for step in chosen {
         steps.run(step)?;
     }
-    steps.finish()
+    let ended = steps.finish();
+    print_skipped(&skipped);
+    ended
+}
+
+/// Says how many tests could not run here, and why: they pass, and should not look as if they had run.
+fn print_skipped(file: &Path) {
+    let Ok(text) = std::fs::read_to_string(file) else { return };
+    let mut reasons = BTreeMap::<&str, usize>::new();
+    for why in text.lines() {
+        *reasons.entry(why).or_default() += 1;
+    }
+    let reasons: Vec<_> = reasons.iter().map(|(why, count)| format!("{count} because {why}")).collect();
+    println!("\n{} tests were skipped: {}", text.lines().count(), reasons.join("; "));
 }
 
 /// The steps with the names given; all if none is given.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic is the report")]
 
+#[path = "../../../tests/skipped.rs"]
+mod skipped;
+
 use std::path::{Path, PathBuf};
 
 use oyez_engine::descriptor::{Format, ParseOptions};
@@ -32,7 +35,7 @@ fn golden() -> Option<PathBuf> {
     if path.is_dir() {
         Some(path)
     } else {
-        println!("skipped: ../shared is not there");
+        skipped::skipped("../shared is not there");
         None
     }
 }

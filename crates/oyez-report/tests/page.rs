@@ -5,6 +5,8 @@
 
 mod browser;
 mod sample;
+#[path = "../../../tests/skipped.rs"]
+mod skipped;
 mod strange;
 
 use std::fs::File;
@@ -30,7 +32,7 @@ fn written(reader: &dyn JobReader) -> Written {
 fn browser() -> Option<Browser> {
     let browser = Browser::start();
     if browser.is_none() {
-        println!("skipped: no Chromium is installed (Debian: chromium)");
+        skipped::skipped("no Chromium is installed (Debian: chromium)");
     }
     browser
 }

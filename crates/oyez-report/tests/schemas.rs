@@ -4,6 +4,8 @@
 
 mod sample;
 mod schema;
+#[path = "../../../tests/skipped.rs"]
+mod skipped;
 mod strange;
 
 use std::path::{Path, PathBuf};
@@ -56,7 +58,7 @@ fn the_schema_refuses_what_it_does_not_name() {
 fn ctrf_is_valid_by_its_schema() {
     let path = workspace().join("../shared/golden/formats/ctrf/schema/ctrf.schema.json");
     if !path.exists() {
-        println!("skipped: ../shared is not there");
+        skipped::skipped("../shared is not there");
         return;
     }
     assert_valid(&path, Format::Ctrf);
@@ -82,11 +84,11 @@ fn ctrf_counts_are_those_of_its_tests() {
 fn junit_is_valid_by_jenkins_schema() {
     let xsd = workspace().join("../shared/golden/formats/schemas/junit-10.xsd");
     if !xsd.exists() {
-        println!("skipped: ../shared is not there");
+        skipped::skipped("../shared is not there");
         return;
     }
     if Command::new("xmllint").arg("--version").stderr(Stdio::null()).status().is_err() {
-        println!("skipped: xmllint is not installed (Debian: libxml2-utils)");
+        skipped::skipped("xmllint is not installed (Debian: libxml2-utils)");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -235,6 +235,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The store's own trouble.
     async fn release(&self, names: &[LeaseName], owner: &Owner) -> Result<(), StoreError>;
 
+    /// Gives back whatever this owner holds: for one that is dead and cannot.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    async fn release_all(&self, owner: &Owner) -> Result<(), StoreError>;
+
     /// Keeps bytes under their hash; kept when this returns.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! Reports that real tools wrote, from the shared material beside the workspace.
 #![expect(clippy::unwrap_used, reason = "a test may: its panic is the report")]
 
+#[path = "../../../tests/skipped.rs"]
+mod skipped;
+
 use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,7 @@ fn folder() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("skipped: ../shared is not there");
+    skipped::skipped("../shared is not there");
     None
 }
 

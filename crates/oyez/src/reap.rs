@@ -20,6 +20,10 @@ pub async fn reap(store: &dyn Store) -> Result<(), StoreError> {
         // What cannot be read cannot be written to either.
         if let (Some(why), None) = (is_gone(&info), &info.damage) {
             cut_off(store, &info, &why).await?;
+            if let Some((owner, _)) = info.owner.as_ref().filter(|(owner, _)| owner.host == host()) {
+                // Its targets, too: the next job does not wait until they run out.
+                store.release_all(owner).await?;
+            }
         }
     }
     Ok(())

@@ -8,6 +8,8 @@
 #[expect(dead_code, reason = "not everything that drives the command is needed here")]
 #[path = "command/lab.rs"]
 mod lab;
+#[path = "../../../tests/skipped.rs"]
+mod skipped;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

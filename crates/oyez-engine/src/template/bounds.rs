@@ -86,8 +86,13 @@ pub(super) fn functions() -> [(&'static str, Function); 3] {
 }
 
 fn count_text(args: &[Value]) -> gotmpl::Result<Value> {
-    let value = args.last().cloned().unwrap_or(Value::Nil);
-    // A map is the target itself: six short texts; numbers are at most a few digits.
+    let value = match args.last() {
+        // A map is the target itself, which prints as its method `String` says, also through `printf`.
+        Some(Value::Map(target)) => target.get("String").cloned().unwrap_or(Value::Nil),
+        Some(other) => other.clone(),
+        None => Value::Nil,
+    };
+    // Numbers are at most a few digits.
     charge(value.as_str().map_or(64, str::len))?;
     Ok(value)
 }

@@ -67,7 +67,16 @@ fn the_language_is_gos() {
 
 #[test]
 fn the_target_prints_as_contest_prints_it() {
-    for source in ["{{ . }}", "{{ $ }}{{/**/}}", "{{ .String }}", "{{ if .ID }}{{ . }}{{ end }}"] {
+    for source in [
+        "{{ . }}",
+        "{{ $ }}{{/**/}}",
+        "{{ .String }}",
+        "{{ if .ID }}{{ . }}{{ end }}",
+        "{{ printf \"%s\" . }}",
+        "{{ . | printf \"%v\" }}",
+        "{{ print $ }}",
+        "{{ with $x := . }}{{ print $x }}{{ end }}",
+    ] {
         assert_eq!(expand(source), "Target{ID: \"T1\", FQDN: \"t1.example.org\"}", "{source}");
     }
 }

@@ -11,5 +11,7 @@ mod processes;
 mod recorded;
 mod runs;
 mod scale;
+#[path = "../../../../tests/skipped.rs"]
+mod skipped;
 mod timeouts;
 mod trouble;

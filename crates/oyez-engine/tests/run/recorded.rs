@@ -16,7 +16,7 @@ fn recordings() -> Option<PathBuf> {
     if path.is_dir() {
         Some(path)
     } else {
-        println!("skipped: ../shared is not there");
+        crate::skipped::skipped("../shared is not there");
         None
     }
 }

@@ -126,6 +126,9 @@ impl Store for Faulty {
         }
         self.inner.release(names, owner).await
     }
+    async fn release_all(&self, owner: &Owner) -> Result<(), StoreError> {
+        self.inner.release_all(owner).await
+    }
     async fn get_blob(&self, hash: BlobHash) -> Result<Bytes, StoreError> {
         self.inner.get_blob(hash).await
     }

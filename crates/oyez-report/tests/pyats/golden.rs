@@ -14,7 +14,7 @@ fn golden() -> Option<PathBuf> {
     if folder.exists() {
         return Some(folder);
     }
-    println!("skipped: ../shared is not there");
+    crate::skipped::skipped("../shared is not there");
     None
 }
 

@@ -4,6 +4,8 @@
 
 mod any;
 mod golden;
+#[path = "../../../../tests/skipped.rs"]
+mod skipped;
 mod values;
 
 use oyez_model::ProducerId;

@@ -109,6 +109,18 @@ pub async fn only_the_owner_renews(form: &dyn Form) {
     assert!(store.acquire(&[a], &owner(1), None, TTL).await.is_err());
 }
 
+/// Whoever finds it dead needs not know what it held.
+pub async fn all_that_a_dead_owner_held_is_given_back_at_once(form: &dyn Form) {
+    let store = form.open(clock());
+    let (a, b, c) = (target("a"), target("b"), target("c"));
+    store.acquire(&[a.clone(), b.clone()], &owner(1), Some(JobId(1)), TTL).await.unwrap();
+    store.acquire(std::slice::from_ref(&c), &owner(2), None, TTL).await.unwrap();
+    store.release_all(&owner(1)).await.unwrap();
+    let taken = store.acquire(&[a, b], &owner(3), None, TTL).await.unwrap();
+    assert_eq!(taken.iter().map(|l| l.epoch).collect::<Vec<_>>(), [2, 2]);
+    assert!(store.acquire(&[c], &owner(3), None, TTL).await.is_err(), "others keep theirs");
+}
+
 /// A process that slept through its lease finds out at its first write.
 pub async fn a_former_owner_cannot_append_any_more(form: &dyn Form) {
     let clock = clock();

@@ -96,6 +96,7 @@ macro_rules! conformance_suite {
             lease: leases_are_taken_all_or_none,
             lease: a_lease_that_has_run_out_may_be_taken_and_its_epoch_rises,
             lease: only_the_owner_renews,
+            lease: all_that_a_dead_owner_held_is_given_back_at_once,
             lease: a_former_owner_cannot_append_any_more,
             lease: a_jobs_first_owner_holds_its_lease,
             lease: epochs_rise_over_opening_again,

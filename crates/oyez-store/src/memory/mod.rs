@@ -266,6 +266,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn release_all(&self, owner: &Owner) -> Result<(), StoreError> {
+        for held in self.lock().leases.values_mut().filter(|h| h.owner.as_ref() == Some(owner)) {
+            held.owner = None;
+            held.job = None;
+        }
+        Ok(())
+    }
+
     async fn put_blob(&self, bytes: Bytes) -> Result<BlobHash, StoreError> {
         let hash = crate::blobs::hash_of(&bytes);
         Arc::make_mut(&mut self.lock().blobs).insert(hash, bytes);

@@ -56,6 +56,7 @@ pub(super) enum Ask {
     Append(JobId, Prepared),
     Acquire { names: Vec<LeaseName>, owner: Owner, job: Option<JobId>, until: Time, renew: bool },
     Release { names: Vec<LeaseName>, owner: Owner },
+    ReleaseAll(Owner),
     PutBlob(super::blob::Packed),
 }
 
@@ -227,6 +228,10 @@ impl Committer {
             }
             Ask::Release { names, owner } => {
                 lease::release(&self.conn, names, owner).map_err(|e| self.trouble(e))?;
+                Ok(Answer::Done)
+            }
+            Ask::ReleaseAll(owner) => {
+                lease::release_all(&self.conn, owner).map_err(|e| self.trouble(e))?;
                 Ok(Answer::Done)
             }
             Ask::PutBlob(blob) => {

@@ -120,3 +120,13 @@ pub(super) fn release(conn: &Connection, names: &[LeaseName], owner: &Owner) -> 
     }
     Ok(())
 }
+
+/// Gives back whatever this owner holds.
+pub(super) fn release_all(conn: &Connection, owner: &Owner) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE lease SET host = NULL, pid = NULL, started = NULL, token = NULL, job = NULL, expires = 0
+         WHERE token = ?1 AND pid = ?2 AND host = ?3 AND started = ?4",
+    )?
+    .execute(params![int(owner.token), owner.pid, owner.host, int(owner.started)])
+    .map(|_| ())
+}

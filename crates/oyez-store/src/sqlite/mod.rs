@@ -408,6 +408,10 @@ impl Store for SqliteStore {
         self.ask(Ask::Release { names: names.to_vec(), owner: owner.clone() }).await.map(|_| ())
     }
 
+    async fn release_all(&self, owner: &Owner) -> Result<(), StoreError> {
+        self.ask(Ask::ReleaseAll(owner.clone())).await.map(|_| ())
+    }
+
     async fn put_blob(&self, bytes: Bytes) -> Result<BlobHash, StoreError> {
         let hash = crate::blobs::hash_of(&bytes);
         if bytes.len() <= blob::PACK_UP_TO {

@@ -7,3 +7,5 @@ mod opcodes;
 mod properties;
 mod python;
 mod refusals;
+#[path = "../../../../tests/skipped.rs"]
+mod skipped;

@@ -18,7 +18,7 @@ fn python(mode: &str, input: Vec<u8>) -> Option<Vec<u8>> {
     {
         Ok(child) => child,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("skipped: python3 is not there");
+            crate::skipped::skipped("python3 is not there");
             return None;
         }
         Err(error) => panic!("python3: {error}"),

@@ -16,6 +16,7 @@ use crate::{exit, place, reap, reports, show, which};
   oyez logs latest
   oyez logs latest --follow
   oyez logs 17 --section T42 --stream stderr
+  oyez logs 17 --format jsonl | jq -r 'select(.stream == \"stderr\") | .text'
   oyez logs 17 --raw > everything.log")]
 pub struct Args {
     #[command(flatten)]
@@ -29,12 +30,37 @@ pub struct Args {
     /// Only this stream
     #[arg(long, value_enum)]
     stream: Option<StreamName>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// The bytes alone: no time, no path
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     raw: bool,
     /// Go on until the job has ended
     #[arg(long, short)]
     follow: bool,
+}
+
+/// How to print log text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Each line with its time and where it came from
+    #[default]
+    Human,
+    /// One JSON object for each line: time, section, path, stream, text
+    Jsonl,
+}
+
+/// A line of log text, for machines.
+#[derive(serde::Serialize)]
+struct Line<'a> {
+    time: String,
+    /// The section's id.
+    section: &'a str,
+    /// test/section/...
+    path: &'a str,
+    stream: Stream,
+    text: &'a str,
 }
 
 /// Where log text came from.
@@ -73,6 +99,7 @@ pub fn run(args: &Args) -> Outcome {
             section: args.section.clone(),
             stream: args.stream,
             raw: args.raw,
+            format: args.format,
             after: EventSeq(0),
             paths: HashMap::new(),
             printed: false,
@@ -85,7 +112,7 @@ pub fn run(args: &Args) -> Outcome {
             })
             .await?;
             if !args.follow || ended {
-                if !printer.printed && !args.raw {
+                if !printer.printed && !args.raw && args.format == Format::Human {
                     eprintln!("no log text{}", if args.section.is_some() { " that fits" } else { "" });
                 }
                 return Ok(exit::SUCCESS);
@@ -99,6 +126,7 @@ struct Printer {
     section: Option<String>,
     stream: Option<StreamName>,
     raw: bool,
+    format: Format,
     after: EventSeq,
     paths: HashMap<SectionId, String>,
     printed: bool,
@@ -147,10 +175,17 @@ impl Printer {
                     continue;
                 }
                 let mark = if stream == Stream::Stderr { "!" } else { "|" };
-                for line in String::from_utf8_lossy(bytes).lines() {
+                for text in String::from_utf8_lossy(bytes).lines() {
+                    if self.format == Format::Jsonl {
+                        let time = event.time.to_string();
+                        let line = Line { time, section: &id, path: &path, stream, text };
+                        serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
+                        writeln!(out)?;
+                        continue;
+                    }
                     let time = console::style(show::time_of_day(event.time)).dim();
                     let path = console::style(&path).cyan();
-                    writeln!(out, "{time} {path} {mark} {}", show::safe(line))?;
+                    writeln!(out, "{time} {path} {mark} {}", show::safe(text))?;
                 }
             }
         }

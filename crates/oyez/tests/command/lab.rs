@@ -224,6 +224,6 @@ pub fn golden() -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    println!("skipped: ../shared is not there");
+    crate::skipped::skipped("../shared is not there");
     None
 }

@@ -133,6 +133,12 @@ fn logs_show_where_each_line_came_from() {
     assert!(one.contains("from T2") && !one.contains("from T1"), "{one}");
     assert_eq!(lab.oyez(&["logs", "latest", "--raw", "--section", "T2"]).ended(0).text(), "from T2\n");
     assert_eq!(lab.oyez(&["logs", "latest", "--stream", "stderr"]).ended(0).text(), "");
+    let jsonl = lab.oyez(&["logs", "latest", "--format", "jsonl", "--section", "T2"]).ended(0).text();
+    let line: serde_json::Value = serde_json::from_str(&jsonl).unwrap();
+    let said = ["path", "stream", "text"].map(|key| line[key].as_str().unwrap());
+    assert_eq!(said, ["A test/T2/s", "log", "from T2"], "{jsonl}");
+    assert!(line["time"].as_str().unwrap().ends_with('Z') && line["section"].is_string(), "{jsonl}");
+    lab.oyez(&["logs", "latest", "--format", "jsonl", "--raw"]).ended(2);
 }
 
 /// Follows a job of another process with a command that must end by itself, and see its last word.

@@ -10,3 +10,5 @@ mod lab;
 mod look;
 mod run;
 mod signals;
+#[path = "../../../../tests/skipped.rs"]
+mod skipped;

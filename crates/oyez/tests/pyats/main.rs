@@ -8,5 +8,7 @@ mod crash;
 mod golden;
 mod import;
 mod probe;
+#[path = "../../../../tests/skipped.rs"]
+mod skipped;
 mod support;
 mod wire;

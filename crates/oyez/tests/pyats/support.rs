@@ -16,7 +16,7 @@ pub fn shared() -> Option<PathBuf> {
     if path.join("golden/pyats").is_dir() {
         return path.canonicalize().ok();
     }
-    println!("skipped: ../shared is not there");
+    crate::skipped::skipped("../shared is not there");
     None
 }
 
@@ -26,7 +26,7 @@ pub fn pyats() -> Option<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pyats");
     let found = named.into_iter().chain([built]).find(|venv| venv.join("bin/pyats").exists());
     if found.is_none() {
-        println!("skipped: pyATS is not installed (`cargo xtask test` installs it)");
+        crate::skipped::skipped("pyATS is not installed (`cargo xtask test` installs it)");
     }
     found
 }
