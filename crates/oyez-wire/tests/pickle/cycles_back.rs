@@ -24,3 +24,14 @@ fn a_list_that_holds_itself_holds_itself_again() {
     assert!(written.windows(2).any(|w| w == b"h\x00"), "{written:?}");
     assert_eq!(read(&written, &Limits::default()).unwrap(), value);
 }
+
+#[test]
+fn to_others_than_its_own_user_it_is_text() {
+    let value = read(OWN_ITEM, &Limits::default()).unwrap();
+    let mut told = Vec::new();
+    let mut writer = oyez_wire::pyats::pickle::Writer::new(&mut told).opaque_as_text();
+    writer.value(&value);
+    writer.finish();
+    let told = read(&told, &Limits::default()).unwrap();
+    assert_eq!(told, Value::List(vec![Value::Int(1), "<recursive reference>".into()]));
+}

@@ -53,7 +53,8 @@ pub fn write_into(value: &Value, out: &mut Vec<u8>) {
 impl Writer<'_> {
     /// A whole value; see [`write()`] for what becomes text.
     pub fn value(&mut self, value: &Value) {
-        self.cyclic = is_cyclic(value);
+        // For others than the user that it came from it is text, as every object is.
+        self.cyclic = !self.opaque_as_text && is_cyclic(value);
         self.nested(value, MAX_DEPTH);
     }
 
