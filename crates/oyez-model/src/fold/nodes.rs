@@ -67,22 +67,33 @@ impl Step<'_> {
     /// What was announced begins, even when somebody else ended it before; anything else that begins twice is heard
     /// once.
     fn begin_announced(&mut self, id: SectionId, kind: NodeKind, fill: impl FnOnce(&mut NodeRow)) {
-        let Some(node) = self.live.nodes.get_mut(&id) else { return };
-        if node.row.flags.has(Flags::ANNOUNCED) && node.row.kind == kind {
-            node.row.flags.set(Flags::ANNOUNCED, false);
-            fill(&mut node.row);
-            node.row.start_seq = self.seq;
-            if node.row.flags.has(Flags::NEVER_ENDED) && !node.row.flags.has(Flags::ANNOUNCED) {
-                // The job had ended before: it did begin, and is not known to have ended.
-                self.live.tally.never_started = self.live.tally.never_started.saturating_sub(1);
-                self.live.tally.never_ended += 1;
-            }
-            if node.is_closed() && !node.row.is_excluded() {
-                // What was announced had planned nothing yet.
-                self.live.tally.miss(&node.row);
-            }
-            self.live.set_key(id);
+        let Some(node) = self.live.nodes.get(&id) else { return };
+        if !node.row.flags.has(Flags::ANNOUNCED) || node.row.kind != kind {
+            return;
         }
+        // It may begin as one that nobody counts: what it counted is taken back first.
+        let (parent, outcome) = (node.row.parent, node.row.outcome);
+        let counted = node.is_closed() && !node.waiting;
+        if counted {
+            self.live.count_child(id, parent, Some(outcome), None);
+        }
+        let Some(node) = self.live.nodes.get_mut(&id) else { return };
+        node.row.flags.set(Flags::ANNOUNCED, false);
+        fill(&mut node.row);
+        node.row.start_seq = self.seq;
+        if node.row.flags.has(Flags::NEVER_ENDED) && !node.row.flags.has(Flags::ANNOUNCED) {
+            // The job had ended before: it did begin, and is not known to have ended.
+            self.live.tally.never_started = self.live.tally.never_started.saturating_sub(1);
+            self.live.tally.never_ended += 1;
+        }
+        if node.is_closed() && !node.row.is_excluded() {
+            // What was announced had planned nothing yet.
+            self.live.tally.miss(&node.row);
+        }
+        if counted {
+            self.live.count_child(id, parent, None, Some(outcome));
+        }
+        self.live.set_key(id);
     }
 
     /// An event hangs on a node.

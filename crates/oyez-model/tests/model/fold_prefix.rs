@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use oyez_model::event::SectionStarted;
 use oyez_model::fold::Completeness;
 use oyez_model::row::Flags;
 use oyez_model::{Counts, Event, EventSeq, Live, NodeKind, NodeRow, ProducerId, SectionId, SectionRef};
@@ -152,4 +153,18 @@ fn sections_in_a_circle_are_shown_below_the_job_and_said_to_be_orphans() {
     let root = job.live.open_row(SectionId::ROOT).unwrap();
     assert_eq!(job.children(&root), [SectionId::new(ProducerId(8), 1), SectionId::new(ProducerId(9), 1)]);
     assert!(root.children.iter().all(|id| job.nodes()[id].flags.has(Flags::ORPHAN)));
+}
+
+/// Somebody ends what was only announced; then it begins as a part that stands aside.
+#[test]
+fn what_begins_aside_after_its_end_is_counted_no_more() {
+    let begun = SectionStarted { aside: Some(true), ..said::section(6, SectionRef::own(1)) };
+    let events: Vec<Event> = numbered(vec![
+        event(3, 0, said::test(1, SectionRef::JOB)),
+        event(3, 0, said::announced(6, SectionRef::own(1))),
+        event(1, 0, said::stop(SectionRef { producer: Some(ProducerId(3)), number: 6 }, None)),
+        event(3, 0, begun),
+    ]);
+    check_counts(&Folded::of(&events[..3]));
+    check_counts(&Folded::of(&events));
 }
