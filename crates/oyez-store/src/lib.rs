@@ -19,6 +19,7 @@
 //! | [`memory`] | all in memory: for tests and as the reference |
 //! | [`sqlite`] | the embedded default; the layout of its file is described there |
 //! | [`blobs`] | content by its hash: small ones packed, large ones in an object store |
+//! | [`owner`] | processes of this host as owners of leases |
 //! | [`clock`] | time and randomness, behind a trait |
 //! | `sim` | files behind a trait, with faults and power cuts; with the feature `testing`, like the suite |
 
@@ -30,6 +31,7 @@ pub mod clock;
 pub mod conformance;
 pub mod error;
 pub mod memory;
+pub mod owner;
 #[cfg(feature = "testing")]
 pub mod sim;
 pub mod sqlite;

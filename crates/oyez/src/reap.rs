@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use oyez_model::event::{JobStateChanged, ProducerBroke};
 use oyez_model::{EventNumber, EventSeq, JobId, JobState, ProducerId};
-use oyez_store::{Batch, Clock, JobFilter, JobInfo, NewEvent, Owner, Store, StoreError, SystemClock};
+use oyez_store::owner::host;
+use oyez_store::{Batch, Clock, JobFilter, JobInfo, NewEvent, Store, StoreError, SystemClock};
 
 /// Says of each job whose owner is gone that it was cut off.
 ///
@@ -49,7 +50,7 @@ fn is_gone(info: &JobInfo) -> Option<String> {
     let quiet = SystemClock.now().since(info.row.submitted) > 15_000_000_000;
     match &info.owner {
         Some((owner, _)) if owner.host == host() => {
-            (!is_alive(owner)).then(|| format!("process {} ended without a word", owner.pid))
+            (!owner.is_alive()).then(|| format!("process {} ended without a word", owner.pid))
         }
         Some(_) => None,
         None if quiet => Some("its process ended without a word".to_owned()),
@@ -73,45 +74,4 @@ async fn cut_off(store: &dyn Store, info: &JobInfo, why: &str) -> Result<(), Sto
     ];
     let batch = Batch { producer: ProducerId::from_random(bits), first: EventNumber(1), events, epoch: None };
     store.append(info.id, batch).await.map(|_| ())
-}
-
-/// This process, as the owner of a lease.
-#[must_use]
-pub fn this_process() -> Owner {
-    let pid = std::process::id();
-    Owner { host: host(), pid, started: started(pid).unwrap_or(0), token: SystemClock.random() }
-}
-
-/// A process of this host as the owner of a lease; the same one whoever asks, so that a server that was started again
-/// for it has its rights.
-#[must_use]
-pub fn process(pid: u32) -> Owner {
-    let started = started(pid).unwrap_or(0);
-    Owner { host: host(), pid, started, token: started.rotate_left(32) ^ u64::from(pid) }
-}
-
-/// The name of this host.
-#[must_use]
-pub fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-fn is_alive(owner: &Owner) -> bool {
-    match started(owner.pid) {
-        Some(started) => owner.started == 0 || started == owner.started,
-        None => false,
-    }
-}
-
-/// When a process was started, in clock ticks since boot: field 22 of `/proc/PID/stat` (proc(5)). None when it has ended,
-/// also while nobody has taken it away yet (state Z): under an init that never does, it would seem to run for ever.
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses, which may hold anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    match fields.next()? {
-        "Z" | "X" => None,
-        _ => fields.nth(18)?.parse().ok(),
-    }
 }

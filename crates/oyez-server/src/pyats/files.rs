@@ -53,17 +53,6 @@ fn whole(folder: &Path, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Re
     }
 }
 
-/// Whether a process still runs: neither ended nor waiting to be taken away, and not another one by this number.
-pub(super) fn is_alive(owner: &oyez_store::Owner) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", owner.pid)) else { return false };
-    // The second field is the program's name in parentheses, which may hold anything.
-    let Some((_, rest)) = stat.rsplit_once(')') else { return false };
-    let mut fields = rest.split_whitespace();
-    let state = fields.next();
-    let started = fields.nth(18).and_then(|field| field.parse::<u64>().ok());
-    !matches!(state, Some("Z" | "X")) && (owner.started == 0 || started == Some(owner.started))
-}
-
 /// Whether a process of this number runs.
 pub(super) fn is_running(pid: &str) -> bool {
     pid.parse::<u32>().is_ok_and(|pid| Path::new("/proc").join(pid.to_string()).exists())

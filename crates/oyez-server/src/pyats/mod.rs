@@ -146,7 +146,7 @@ async fn take(store: &dyn Store, job: JobId, owner: &Owner) -> Result<Vec<Lease>
             other => return Ok(other?),
         };
         match store.job(job).await?.owner {
-            Some((former, _)) if former.host == owner.host && !files::is_alive(&former) => {
+            Some((former, _)) if former.host == owner.host && !former.is_alive() => {
                 store.release(&names, &former).await?;
             }
             _ if tokio::time::Instant::now() > until => return Err(held.into()),

@@ -461,7 +461,7 @@ impl Server {
             let _ = self.journal.commit().await;
         }
         // The job's process is gone, and nobody is left who could say more.
-        if self.conns.is_empty() && !super::files::is_alive(&self.options.owner) {
+        if self.conns.is_empty() && !self.options.owner.is_alive() {
             self.orphaned().await;
         }
         self.flush_soon();

@@ -205,6 +205,9 @@ impl Tree {
         if let Some(parameters) = &b.parameters {
             self.set(ix, "parameters", parameters.clone());
         }
+        if let Some(file) = &file {
+            self.log_in(ix, file);
+        }
         let node = self.node_mut(ix);
         node.started = Some(b.began.unwrap_or(time));
         node.owner = b.client;
@@ -351,6 +354,7 @@ impl Tree {
 
     fn span(&mut self, ix: Ix, span: &LogSpan) {
         let file = self.file(&span.file);
+        self.log_in(ix, &file);
         self.node_mut(ix).logs = Some(Box::new(Logs {
             file,
             begin: span.begin,

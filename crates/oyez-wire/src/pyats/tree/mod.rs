@@ -38,6 +38,8 @@ pub struct Tree {
     suite: Option<Ix>,
     zone: TimeZone,
     files: FxHashMap<Arc<str>, ()>,
+    /// By log file, the nodes that have had it: a forked child's logs move without a look at all others.
+    logged: FxHashMap<Arc<str>, Vec<Ix>>,
     folder: String,
     /// Name and time of a job of another kind, until its suite is needed.
     submitted: Option<(String, i64)>,
@@ -53,6 +55,7 @@ impl Default for Tree {
             suite: None,
             zone: TimeZone::UTC,
             files: FxHashMap::default(),
+            logged: FxHashMap::default(),
             folder: String::new(),
             submitted: None,
             made: 0,
@@ -255,6 +258,14 @@ impl Tree {
         }
     }
 
+    /// A node's log stands in this file from now on.
+    fn log_in(&mut self, ix: Ix, file: &Arc<str>) {
+        let before = self.node(ix).logs.as_ref().map(|logs| &logs.file);
+        if before != Some(file) {
+            self.logged.entry(Arc::clone(file)).or_default().push(ix);
+        }
+    }
+
     /// One copy of a text that many nodes have.
     fn file(&mut self, name: &str) -> Arc<str> {
         if let Some((known, ())) = self.files.get_key_value(name) {
@@ -315,10 +326,12 @@ impl Tree {
     /// The nodes whose log stands in this file.
     #[must_use]
     pub fn logged_in(&self, file: &str) -> Vec<Ix> {
-        let within = |(ix, node): (usize, &Node)| {
-            node.logs.as_ref().is_some_and(|logs| &*logs.file == file).then_some(ix as Ix)
-        };
-        self.nodes.iter().enumerate().filter_map(within).collect()
+        let here = |ix: &Ix| self.node(*ix).logs.as_ref().is_some_and(|logs| &*logs.file == file);
+        let mut found: Vec<Ix> = self.logged.get(file).into_iter().flatten().copied().filter(here).collect();
+        // One that went away and came back stands there twice.
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// The first detail below `ix` that is no text.

@@ -15,7 +15,7 @@ use super::results::{self, Source};
 use super::spool::Spool;
 use super::{Args, output};
 use crate::error::CommandError;
-use crate::{place, reap, reports, show};
+use crate::{place, reports, show};
 
 /// Node numbers of the job's first producer.
 pub const RUN: u64 = 1;
@@ -38,7 +38,7 @@ impl Beginning {
             args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let name = args.name.clone().unwrap_or_else(|| command.join(" "));
         let name: String = name.chars().take(200).collect();
-        let owner = reap::this_process();
+        let owner = oyez_store::Owner::this_process();
         let submitted = JobSubmitted {
             uid: SystemClock.job_uid(),
             name: name.clone(),

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::archive;
 use crate::error::{CommandError, Outcome};
-use crate::{exit, place, reap};
+use crate::{exit, place};
 
 /// Archives, run folders and results files of pyATS, with their logs
 #[derive(Debug, clap::Args)]
@@ -183,7 +183,7 @@ impl<'a> Import<'a> {
             guids: Vec::new(),
             project: None,
             variant: Default::default(),
-            host: Some(reap::host()),
+            host: Some(oyez_store::owner::host()),
             server_id: None,
             request: None,
             extended: None,
@@ -192,8 +192,12 @@ impl<'a> Import<'a> {
         };
         let started = NewEvent::new(Time(time), JobStateChanged { state: JobState::Started, error: None });
         // Nobody owns it: an import that was cut off is taken up where it was when it is asked for again.
-        let job =
-            NewJob { time: Time(time), submitted, owner: Some(reap::this_process()), then: vec![started] };
+        let job = NewJob {
+            time: Time(time),
+            submitted,
+            owner: Some(oyez_store::Owner::this_process()),
+            then: vec![started],
+        };
         let id = self.store.create_job(job).await?;
         self.next = 3;
         Ok((id, self.store.job(id).await?.row.state.is_final()))

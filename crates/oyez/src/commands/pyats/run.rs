@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::package;
 use crate::error::{CommandError, Outcome};
-use crate::{place, reap, show};
+use crate::{place, show};
 
 /// Start the real pyATS with its reports coming here; nothing has to be installed beside pyATS
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,7 @@ async fn prepare(place: &place::Place, args: &Args) -> Result<Prepared, CommandE
         .into_iter()
         .chain(args.arguments.iter().map(|a| a.to_string_lossy().into_owned()))
         .collect();
-    let owner = reap::process(std::process::id());
+    let owner = oyez_store::Owner::process(std::process::id());
     let number = store.create_job(oyez_server::pyats::new_job(uid, name, &owner, Some(words))).await?;
     let package = unpack().map_err(|source| CommandError::File {
         what: "cannot write the Python package into",

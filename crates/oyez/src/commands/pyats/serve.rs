@@ -8,7 +8,7 @@ use oyez_store::Store;
 
 use super::supervise;
 use crate::error::{CommandError, Outcome};
-use crate::{exit, place, reap};
+use crate::{exit, place};
 
 /// Be the report server of a run's folder: a stand-in for pyATS's own
 #[derive(Debug, clap::Args)]
@@ -106,7 +106,7 @@ pub fn run(place: &place::Place, strict: bool, args: Args) -> Outcome {
             results,
             xml: !args.no_xml,
             job,
-            owner: reap::process(owner),
+            owner: oyez_store::Owner::process(owner),
             command: again,
             data: std::path::absolute(&data).unwrap_or(data),
         };
