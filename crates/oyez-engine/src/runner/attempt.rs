@@ -1,6 +1,7 @@
 //! A test of a run: its attempts, each with its targets, steps and clean-up (specs/contest.md 1.5, 1.6).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use oyez_model::event::{
     SectionStarted, TargetAcquireErr, TargetAcquired, TargetReleased, TestStarted, TestStopped,
@@ -9,7 +10,7 @@ use oyez_model::{Outcome, SectionRef, event};
 
 use super::job::{Failure, Job};
 use super::pipeline::{Pipeline, Seat};
-use crate::control::Phase;
+use crate::control::{Halt, Phase};
 use crate::locks::AcquireError;
 use crate::plan::{Plan, PlannedTest, TargetManager};
 use crate::reporters::TestStatus;
@@ -87,7 +88,7 @@ enum Attempted {
 impl Job {
     /// Attempts until one succeeds or there are no more.
     pub(super) async fn test(
-        &self,
+        self: &Arc<Self>,
         test: &PreparedTest<'_>,
         run: SectionRef,
         plan: &Plan,
@@ -120,7 +121,7 @@ impl Job {
 
     /// One attempt.
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         test: &PreparedTest<'_>,
         run: SectionRef,
         attempt: u32,
@@ -230,17 +231,18 @@ impl Job {
                 attempt.reason = Some(why.clone());
                 attempt.failure = Some(Failure(why));
             }
-            AcquireError::Stopped(why) => {
+            AcquireError::Halted(Halt::Stop(why)) => {
                 attempt.outcome = why.outcome();
                 attempt.reason = Some(why.text());
                 attempt.is_cut = true;
             }
+            AcquireError::Halted(Halt::Pause) => attempt.is_cut = true,
         }
         attempt
     }
 
     /// The targets are held: they go through the steps.
-    async fn main<'t>(&self, test: &'t PreparedTest<'_>, id: u64) -> Main<'t> {
+    async fn main<'t>(self: &Arc<Self>, test: &'t PreparedTest<'_>, id: u64) -> Main<'t> {
         let mut sections = Vec::with_capacity(test.unique.len());
         let mut seats: Vec<Seat<'t>> = Vec::with_capacity(test.unique.len());
         for (at, target) in test.targets.iter().enumerate() {
@@ -314,7 +316,7 @@ impl Job {
 
     /// The clean-up steps, on all targets, whatever came of them; errors are recorded and change nothing.
     async fn clean_up<'t>(
-        &self,
+        self: &Arc<Self>,
         test: &PreparedTest<'_>,
         run: SectionRef,
         attempt: u32,

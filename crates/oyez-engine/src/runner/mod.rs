@@ -16,6 +16,8 @@ mod attempt;
 mod command;
 mod job;
 mod pipeline;
+#[expect(dead_code, reason = "the steps that take their time come next")]
+mod visit;
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
@@ -38,6 +40,7 @@ use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::{Recorder, Recording};
 use crate::template::Functions;
 use job::Job;
+pub(crate) use visit::Visit;
 
 /// The time for which a job's lease is taken at its submission.
 const JOB_LEASE: Duration = Duration::from_secs(10);
@@ -315,7 +318,7 @@ impl Engine {
             let locks = locks.clone();
             async move { locks.keep().await }
         }));
-        let job = Job {
+        let job = Arc::new(Job {
             uid,
             requestor,
             stops,
@@ -329,7 +332,7 @@ impl Engine {
             nodes: AtomicU64::new(0),
             is_cancelling: AtomicBool::new(false),
             left_behind: Mutex::default(),
-        };
+        });
         let work = async {
             let (state, error) = job.run(&plan).await;
             drop(keeper);
