@@ -1,15 +1,17 @@
-//! Control over a job that runs: cancel it, kill it.
+//! Control over a job that runs: pause it, cancel it, kill it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::stop::{Scope, Stop};
 
-/// Cancels or kills a job; every clone is the same control.
+/// Pauses, cancels or kills a job; every clone is the same control.
 ///
-/// Cancelled, a job starts nothing new, ends what runs (TERM, and KILL after the grace), cleans up, releases its
+/// Paused, a job begins nothing new, lets what cannot be halted come to its end, and ends its run in state Paused, with
+/// its targets still locked; it goes on where it was when it is resumed. Cancelled, a job starts nothing new, ends what runs (TERM, and KILL after the grace), cleans up, releases its
 /// targets and reports. Killed, it sends KILL at once and does not clean up. Both take effect before the call returns.
 #[derive(Clone, Default)]
 pub struct Control(Arc<Inner>);
@@ -22,8 +24,29 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    cancelled: Option<String>,
-    killed: bool,
+    cancelled: Option<Asked>,
+    killed: Option<Asked>,
+    paused: Option<Pause>,
+}
+
+/// Who asked for something, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Who; without one, the job's requestor.
+    pub by: Option<String>,
+    /// Why.
+    pub why: Option<String>,
+}
+
+/// A pause that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// By whom, and why.
+    pub asked: Asked,
+    /// How long steps that cannot be halted may take to their end; without it, as long as they need.
+    pub timeout: Option<Duration>,
+    /// The server asked for it because it ends: the next one goes on by itself.
+    pub is_handed_on: bool,
 }
 
 impl Control {
@@ -35,16 +58,33 @@ impl Control {
 
     /// Cancels the job; the first reason stands.
     pub fn cancel(&self, why: impl Into<String>) {
+        self.cancel_by(Asked { by: None, why: Some(why.into()) });
+    }
+
+    /// Cancels the job on somebody's behalf; the first one stands.
+    pub fn cancel_by(&self, asked: Asked) {
         self.change(|state| {
-            state.cancelled.get_or_insert_with(|| why.into());
+            state.cancelled.get_or_insert(asked);
         });
     }
 
     /// Kills the job, which also cancels it.
     pub fn kill(&self) {
+        self.kill_by(Asked { by: None, why: Some("killed".to_owned()) });
+    }
+
+    /// Kills the job on somebody's behalf.
+    pub fn kill_by(&self, asked: Asked) {
         self.change(|state| {
-            state.cancelled.get_or_insert_with(|| "killed".to_owned());
-            state.killed = true;
+            state.cancelled.get_or_insert_with(|| asked.clone());
+            state.killed.get_or_insert(asked);
+        });
+    }
+
+    /// Pauses the job; the first request stands.
+    pub fn pause(&self, pause: Pause) {
+        self.change(|state| {
+            state.paused.get_or_insert(pause);
         });
     }
 
@@ -64,13 +104,30 @@ impl Control {
     /// Whether it was killed.
     #[must_use]
     pub fn is_killed(&self) -> bool {
-        self.0.state.borrow().killed
+        self.0.state.borrow().killed.is_some()
     }
 
     /// Why it was cancelled, if it was.
     #[must_use]
     pub fn why(&self) -> Option<String> {
-        self.0.state.borrow().cancelled.clone()
+        self.0.state.borrow().cancelled.as_ref().and_then(|asked| asked.why.clone())
+    }
+
+    /// Who asked to cancel it, if anybody did; likewise to kill it.
+    pub(crate) fn asked(&self) -> (Option<Asked>, Option<Asked>) {
+        let state = self.0.state.borrow();
+        (state.cancelled.clone(), state.killed.clone())
+    }
+
+    /// The pause that was asked for, if one was.
+    #[must_use]
+    pub fn pausing(&self) -> Option<Pause> {
+        self.0.state.borrow().paused.clone()
+    }
+
+    /// Waits until a pause is asked for.
+    pub async fn paused(&self) {
+        self.until(|state| state.paused.is_some()).await;
     }
 
     /// Waits until it is cancelled.
@@ -80,7 +137,7 @@ impl Control {
 
     /// Waits until it is killed.
     pub async fn killed(&self) {
-        self.until(|state| state.killed).await;
+        self.until(|state| state.killed.is_some()).await;
     }
 
     async fn until(&self, holds: impl FnMut(&State) -> bool) {
@@ -97,7 +154,11 @@ impl Control {
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.0.state.borrow();
-        f.debug_struct("Control").field("cancelled", &state.cancelled).field("killed", &state.killed).finish()
+        f.debug_struct("Control")
+            .field("cancelled", &state.cancelled)
+            .field("killed", &state.killed)
+            .field("paused", &state.paused)
+            .finish()
     }
 }
 
@@ -108,6 +169,15 @@ pub(crate) enum Phase {
     Steps,
     /// Its clean-up: done also when the job was cancelled, but not when it was killed or lost its targets.
     Cleanup,
+}
+
+/// Why a job does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// For good.
+    Stop(Stop),
+    /// For now.
+    Pause,
 }
 
 /// All that can end the work of one running job, brought together: its control, and what goes wrong within.
@@ -171,12 +241,20 @@ impl Stops {
     }
 
     /// Waits so long; says why if it must end earlier.
-    pub(crate) async fn sleep(&self, duration: std::time::Duration) -> Result<(), Stop> {
+    pub(crate) async fn sleep(&self, duration: std::time::Duration) -> Result<(), Halt> {
         tokio::select! {
             biased;
-            why = self.stopped() => Err(why),
+            why = self.stopped() => Err(Halt::Stop(why)),
+            () = self.control.paused() => Err(Halt::Pause),
             () = tokio::time::sleep(duration) => Ok(()),
         }
+    }
+
+    /// Why nothing new may begin, if so; that it was paused counts when nothing else does.
+    #[expect(dead_code, reason = "going on after a halt comes next")]
+    pub(crate) fn halt(&self) -> Option<Halt> {
+        let paused = || self.control.pausing().map(|_| Halt::Pause);
+        self.reason().map(Halt::Stop).or_else(paused)
     }
 
     /// Once the job is stopped, a store in trouble is not worth waiting for much longer; once it is killed, not at all.
@@ -200,6 +278,9 @@ impl Stops {
     fn apply(&self) {
         let state = self.lock();
         let Some((scope, phase)) = &state.current else { return };
+        if self.control.pausing().is_some() {
+            scope.pause();
+        }
         if self.control.is_killed() {
             scope.kill(self.reason().unwrap_or(Stop::Cancelled));
             return;

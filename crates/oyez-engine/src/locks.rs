@@ -12,7 +12,7 @@ use oyez_store::{LeaseName, Owner, Store, StoreError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::control::Stops;
+use crate::control::{Halt, Stops};
 use crate::process::reap;
 use crate::recorder::Recorder;
 use crate::stop::Stop;
@@ -45,8 +45,8 @@ pub(crate) enum AcquireError {
     Failed(String),
     /// Not even that could be found out in time: the job fails.
     TimedOut,
-    /// The job was stopped meanwhile.
-    Stopped(Stop),
+    /// The job was stopped, or paused, meanwhile.
+    Halted(Halt),
 }
 
 /// Why not enough targets were taken.
@@ -98,7 +98,7 @@ impl Locks {
                 self.recorder.notice(&says);
                 said = says;
             }
-            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Stopped)?;
+            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Halted)?;
             pause = (pause * 2).min(ASK.1);
         }
     }
@@ -138,7 +138,7 @@ impl Locks {
             if !std::mem::replace(&mut said, true) {
                 self.recorder.notice(&error);
             }
-            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Stopped)?;
+            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Halted)?;
             pause = (pause * 2).min(ASK.1);
         }
     }

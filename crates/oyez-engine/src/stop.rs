@@ -43,8 +43,8 @@ impl Stop {
     }
 }
 
-/// A piece of work that can be stopped (processes get TERM, and KILL after their grace) or killed (KILL at once).
-/// Neither can be taken back, and the first reason stands.
+/// A piece of work that can be stopped (processes get TERM, and KILL after their grace), killed (KILL at once), or
+/// paused (what cannot halt comes to its end first). None can be taken back, and the first reason stands.
 #[derive(Clone, Debug)]
 pub struct Scope(Arc<Inner>);
 
@@ -60,6 +60,7 @@ struct Inner {
 struct State {
     stop: Option<Stop>,
     killed: bool,
+    paused: bool,
 }
 
 impl Scope {
@@ -88,6 +89,24 @@ impl Scope {
         self.stop(why);
         self.0.state.send_modify(|state| state.killed = true);
         raise(&self.0.kill_fd);
+    }
+
+    /// Pauses it: nothing new begins, and what can be halted gives its state and ends.
+    pub fn pause(&self) {
+        self.0.state.send_if_modified(|state| !std::mem::replace(&mut state.paused, true));
+    }
+
+    /// Whether it was paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.0.state.borrow().paused
+    }
+
+    /// Waits until it is paused.
+    pub async fn paused(&self) {
+        // An error would mean that the sender is gone, but it lives in `self`.
+        let mut state = self.0.state.subscribe();
+        drop(state.wait_for(|state| state.paused).await);
     }
 
     /// Why it was stopped, if it was.
@@ -120,6 +139,14 @@ impl Scope {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// Waits until it is killed.
+    pub async fn killed(&self) -> Stop {
+        let mut state = self.0.state.subscribe();
+        // An error would mean that the sender is gone, but it lives in `self`.
+        drop(state.wait_for(|state| state.killed).await);
+        self.reason().unwrap_or(Stop::Cancelled)
     }
 
     /// Readable once it is stopped.

@@ -1,5 +1,7 @@
 //! A test of a run: its attempts, each with its targets, steps and clean-up (specs/contest.md 1.5, 1.6).
 
+use std::sync::Arc;
+
 use oyez_model::event::{
     SectionStarted, TargetAcquireErr, TargetAcquired, TargetReleased, TestStarted, TestStopped,
 };
@@ -8,7 +10,7 @@ use oyez_model::{Outcome, SectionRef, event};
 use super::job::{Failure, Job};
 use super::pipeline::{Pipeline, Seat};
 use super::roster::{Offer, Roster};
-use crate::control::Phase;
+use crate::control::{Halt, Phase};
 use crate::locks::AcquireError;
 use crate::plan::{Plan, PlannedTest};
 use crate::reporters::TestStatus;
@@ -71,7 +73,7 @@ enum Attempted {
 impl Job {
     /// Attempts until one succeeds or there are no more.
     pub(super) async fn test(
-        &self,
+        self: &Arc<Self>,
         test: &PreparedTest<'_>,
         run: SectionRef,
         plan: &Plan,
@@ -104,7 +106,7 @@ impl Job {
 
     /// One attempt.
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         test: &PreparedTest<'_>,
         run: SectionRef,
         attempt: u32,
@@ -217,17 +219,23 @@ impl Job {
                 attempt.reason = Some(why.clone());
                 attempt.failure = Some(Failure(why));
             }
-            AcquireError::Stopped(why) => {
+            AcquireError::Halted(Halt::Stop(why)) => {
                 attempt.outcome = why.outcome();
                 attempt.reason = Some(why.text());
                 attempt.is_cut = true;
             }
+            AcquireError::Halted(Halt::Pause) => attempt.is_cut = true,
         }
         attempt
     }
 
     /// The targets are held: they go through the steps.
-    async fn main<'t>(&self, test: &PreparedTest<'_>, roster: &'t Roster<'_>, id: u64) -> Main<'t> {
+    async fn main<'t>(
+        self: &Arc<Self>,
+        test: &PreparedTest<'_>,
+        roster: &'t Roster<'_>,
+        id: u64,
+    ) -> Main<'t> {
         let mut sections = Vec::new();
         let mut seats: Vec<Seat<'t>> = Vec::new();
         for (target, place, is_first) in roster.listed() {
@@ -300,7 +308,7 @@ impl Job {
 
     /// The clean-up steps, on all targets, whatever came of them; errors are recorded and change nothing.
     async fn clean_up<'t>(
-        &self,
+        self: &Arc<Self>,
         test: &PreparedTest<'_>,
         run: SectionRef,
         attempt: u32,

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::job::Job;
 use crate::process::{Cause, Cookie, Exit, Launch, OutputSink, ProcessEnd, Slot, Task};
 use crate::recorder::Recorder;
-use crate::steps::{Cmd, Command};
+use crate::steps::Command;
 use crate::stop::Scope;
 
 /// ConTest's `CmdStdout` and `CmdStderr` hold whole outputs; here at most so many bytes of each.
@@ -20,13 +20,13 @@ const LONGEST_MESSAGE: usize = 1 << 20;
 
 /// The end of a process, for the pipeline.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// Whose it was.
     pub(super) seat: usize,
-    pub(super) end: ProcessEnd,
+    pub(crate) end: ProcessEnd,
     /// What it printed, if that is wanted as an event.
-    pub(super) stdout: Option<Vec<u8>>,
-    pub(super) stderr: Option<Vec<u8>>,
+    pub(crate) stdout: Option<Vec<u8>>,
+    pub(crate) stderr: Option<Vec<u8>>,
 }
 
 /// A process of one target.
@@ -48,14 +48,14 @@ impl CommandTask {
         job: &Job,
         seat: usize,
         section: SectionRef,
-        cmd: &Cmd,
+        wanted: [bool; 2],
         ended: UnboundedSender<Ended>,
     ) -> Self {
         CommandTask {
             recorder: job.recorder.clone(),
             handle: job.handle.clone(),
             section,
-            heads: [cmd.emit_stdout.then(Vec::new), cmd.emit_stderr.then(Vec::new)],
+            heads: wanted.map(|wanted| wanted.then(Vec::new)),
             cut: [0; 2],
             parts: [0; 2],
             seat,

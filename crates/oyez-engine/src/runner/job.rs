@@ -11,7 +11,7 @@ use oyez_model::{JobState, JobUid, RunNumber, SectionRef};
 use tokio::runtime::Handle;
 
 use super::attempt::{PreparedTest, Tried};
-use crate::control::Stops;
+use crate::control::{Asked, Stops};
 use crate::duration::GoDuration;
 use crate::locks::Locks;
 use crate::plan::{Plan, PlannedReporter};
@@ -61,7 +61,7 @@ impl Job {
     }
 
     /// Runs it; gives its last state, which is not recorded yet, and why.
-    pub(super) async fn run(&self, plan: &Plan) -> (JobState, Option<String>) {
+    pub(super) async fn run(self: &Arc<Self>, plan: &Plan) -> (JobState, Option<String>) {
         let result = tokio::select! {
             // In this order, so that a cancel is recorded before what follows from it.
             biased;
@@ -84,16 +84,21 @@ impl Job {
         control.cancelled().await;
         self.begin_cancelling();
         control.killed().await;
-        self.recorder.record(JobControl { verb: Control::Kill, by: self.requestor.clone(), why: None });
+        let asked = control.asked().1.unwrap_or_default();
+        self.record_control(Control::Kill, Asked { why: None, ..asked });
         std::future::pending().await
+    }
+
+    fn record_control(&self, verb: Control, asked: Asked) {
+        let by = asked.by.unwrap_or_else(|| self.requestor.clone());
+        self.recorder.record(JobControl { verb, by, why: asked.why });
     }
 
     /// Records that the job is being cancelled, if it is: once, by whoever sees it first.
     fn begin_cancelling(&self) {
         let control = self.stops.control();
         if control.is_cancelled() && !self.is_cancelling.swap(true, Ordering::Relaxed) {
-            let (by, why) = (self.requestor.clone(), control.why());
-            self.recorder.record(JobControl { verb: Control::Cancel, by, why });
+            self.record_control(Control::Cancel, control.asked().0.unwrap_or_default());
             self.recorder.record(JobStateChanged { state: JobState::Cancelling, error: None });
         }
     }
@@ -106,7 +111,7 @@ impl Job {
         std::future::pending().await
     }
 
-    async fn runs(&self, plan: &Plan) -> Result<(), Failure> {
+    async fn runs(self: &Arc<Self>, plan: &Plan) -> Result<(), Failure> {
         let tests: Vec<_> = plan.tests.iter().map(|test| PreparedTest::new(test, &self.functions)).collect();
         let mut status = JobStatus::default();
         let mut is_stopped = false;
@@ -155,7 +160,7 @@ impl Job {
 
     /// One run of all tests; `None` when it was not brought to its end. Then nobody reports on it.
     async fn one_run(
-        &self,
+        self: &Arc<Self>,
         plan: &Plan,
         number: u32,
         tests: &[PreparedTest<'_>],

@@ -17,6 +17,8 @@ mod command;
 mod job;
 mod pipeline;
 mod roster;
+#[expect(dead_code, reason = "the steps that take their time come next")]
+mod visit;
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
@@ -39,6 +41,7 @@ use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::{Recorder, Recording};
 use crate::template::Functions;
 use job::Job;
+pub(crate) use visit::Visit;
 
 /// The time for which a job's lease is taken at its submission.
 const JOB_LEASE: Duration = Duration::from_secs(10);
@@ -209,6 +212,7 @@ impl Engine {
             variant: extensions.variant,
             host: Some(host.clone()),
             server_id: request.server_id,
+            priority: None,
             request: Some(request.descriptor_text),
             extended: Some(RawJson(extended)),
             command: None,
@@ -316,7 +320,7 @@ impl Engine {
             let locks = locks.clone();
             async move { locks.keep().await }
         }));
-        let job = Job {
+        let job = Arc::new(Job {
             uid,
             requestor,
             stops,
@@ -330,7 +334,7 @@ impl Engine {
             nodes: AtomicU64::new(0),
             is_cancelling: AtomicBool::new(false),
             left_behind: Mutex::default(),
-        };
+        });
         let work = async {
             let (state, error) = job.run(&plan).await;
             drop(keeper);

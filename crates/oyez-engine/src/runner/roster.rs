@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::job::Job;
+use crate::control::Halt;
 use crate::hosts::{self, Hosts};
 use crate::locks::AcquireError;
 use crate::plan::{CsvFile, TargetManager};
@@ -135,7 +136,8 @@ impl Job {
         let reading = tokio::task::spawn_blocking(move || hosts::read(&from));
         let read = tokio::select! {
             biased;
-            why = self.stops.stopped() => return Err(AcquireError::Stopped(why)),
+            why = self.stops.stopped() => return Err(AcquireError::Halted(Halt::Stop(why))),
+            () = self.stops.control().paused() => return Err(AcquireError::Halted(Halt::Pause)),
             read = tokio::time::timeout(timeout.max(FILE), reading) => read,
         };
         match read {

@@ -5,6 +5,8 @@
 
 mod cmd;
 mod payload;
+#[expect(dead_code, reason = "the steps that take their time come next")]
+mod timed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::template::{Functions, Subject, Template, TemplateError};
 
 pub(crate) use cmd::{Cmd, Command};
 pub(crate) use payload::message;
+pub(crate) use timed::{GatheringStep, Resumption, TimedStep, Visited};
 
 /// A step of a test.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(crate) struct Step {
     pub(crate) plugin: &'static str,
     /// How long a target may be in it.
     pub(crate) timeout: Option<GoDuration>,
+    /// Whether a visit may be done again when nobody knows how far it came.
+    pub(crate) is_repeatable: bool,
     pub(crate) work: Work,
 }
 
@@ -37,6 +42,10 @@ pub(crate) enum Work {
     Sleep(Nap),
     Variables(Vec<(String, Box<RawValue>)>),
     Cmd(Arc<Cmd>),
+    #[expect(dead_code, reason = "the steps that take their time come next")]
+    Timed(Arc<dyn TimedStep>),
+    #[expect(dead_code, reason = "the steps that take their time come next")]
+    Gather(Arc<dyn GatheringStep>),
 }
 
 /// A parameter: a template, or why it is none.
@@ -67,8 +76,23 @@ impl Step {
             label: planned.label.clone(),
             plugin: planned.kind.plugin(),
             timeout: planned.extensions.timeout,
+            is_repeatable: planned.extensions.repeatable,
             work,
         }
+    }
+}
+
+impl Step {
+    /// What can be done with a visit that was cut off.
+    pub(crate) fn resumption(&self) -> Resumption {
+        let own = match &self.work {
+            Work::Echo(_) | Work::Variables(_) => Resumption::Repeated,
+            Work::Sleep(_) => Resumption::Resumed,
+            Work::Cmd(_) => Resumption::Lost,
+            Work::Timed(timed) => timed.resumption(),
+            Work::Gather(gather) => gather.resumption(),
+        };
+        if own == Resumption::Lost && self.is_repeatable { Resumption::Repeated } else { own }
     }
 }
 
