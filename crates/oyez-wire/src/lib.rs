@@ -15,6 +15,7 @@
 //! | module | reads |
 //! |---|---|
 //! | [`formats::junit`] | JUnit XML in all its dialects |
+//! | [`formats::ocp`] | the output of OCP Test & Validation diagnostics |
 //! | [`pyats`] | the report server of pyATS: its socket, its calls, its tree of results |
 
 pub mod formats;
