@@ -232,7 +232,7 @@ impl Job {
     /// The targets are held: they go through the steps.
     async fn main<'t>(
         self: &Arc<Self>,
-        test: &PreparedTest<'_>,
+        test: &'t PreparedTest<'_>,
         roster: &'t Roster<'_>,
         id: u64,
     ) -> Main<'t> {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::job::Job;
-use crate::control::Halt;
 use crate::hosts::{self, Hosts};
 use crate::locks::AcquireError;
 use crate::plan::{CsvFile, TargetManager};
@@ -136,8 +135,7 @@ impl Job {
         let reading = tokio::task::spawn_blocking(move || hosts::read(&from));
         let read = tokio::select! {
             biased;
-            why = self.stops.stopped() => return Err(AcquireError::Halted(Halt::Stop(why))),
-            () = self.stops.control().paused() => return Err(AcquireError::Halted(Halt::Pause)),
+            why = self.stops.halted() => return Err(AcquireError::Halted(why)),
             read = tokio::time::timeout(timeout.max(FILE), reading) => read,
         };
         match read {
