@@ -76,7 +76,7 @@ pub use error::EngineError;
 pub use expression::Expression;
 pub use fetch::FetchLimits;
 pub use observer::Observer;
-pub use plan::{Plan, Prepared, prepare};
+pub use plan::{Plan, Prepared, prepare, prepare_stored};
 pub use reporters::{JobStatus, Report, Reporter, RunStatus, TestStatus};
 pub use runner::{Engine, EngineOptions, JobEnd, JobHandle, JobRequest};
 pub use target::Target;
