@@ -4,6 +4,7 @@
 
 mod busy;
 mod cancel;
+mod exec;
 mod hosts;
 mod lab;
 mod order;
@@ -11,10 +12,12 @@ mod output;
 mod plain;
 mod processes;
 mod recorded;
+mod remote;
 mod runs;
 mod scale;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;
+mod sshd;
 mod timeouts;
 mod trouble;
 mod waiting;
