@@ -233,6 +233,7 @@ impl Engine {
                 }
                 Ending::Paused(mut payload) => {
                     payload.job = id.0;
+                    payload.is_handed_on = stops.control().pausing().is_some_and(|pause| pause.is_handed_on);
                     let snapshot = serde_json::to_string(&payload).unwrap_or_default();
                     // Before the pause is recorded: whoever sees it may rely on it.
                     match locks.keep_for_later().await {
