@@ -209,6 +209,7 @@ impl Engine {
         let listener = Helper(tokio::spawn(orders::obey(self.store.clone(), id, recorder.clone(), control)));
         let job = Arc::new(Job {
             uid,
+            epoch,
             requestor,
             stops: stops.clone(),
             recorder: recorder.clone(),
