@@ -21,6 +21,7 @@ pub fn new_job(name: &str) -> NewJob {
             variant: Default::default(),
             host: None,
             server_id: None,
+            priority: None,
             request: None,
             extended: None,
             command: None,

@@ -43,6 +43,7 @@ fn job() -> Vec<Event> {
         variant: Default::default(),
         host: None,
         server_id: None,
+        priority: None,
         request: Some("{}".to_owned()),
         extended: Some(RawJson("{}".to_owned())),
         command: None,

@@ -584,4 +584,7 @@ pub struct JobRow {
     /// The wrapped command.
     #[n(19)]
     pub command: Option<Vec<String>>,
+    /// The server that took it; without one it was run in the foreground.
+    #[n(20)]
+    pub server_id: Option<String>,
 }

@@ -168,6 +168,7 @@ fn submitted() -> JobSubmitted {
         variant: BTreeMap::new(),
         host: None,
         server_id: None,
+        priority: None,
         request: None,
         extended: None,
         command: None,

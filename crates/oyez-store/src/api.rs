@@ -101,6 +101,10 @@ pub struct JobFilter {
     pub tags: Vec<String>,
     /// With this guid.
     pub guid: Option<String>,
+    /// Taken by this server.
+    pub server: Option<String>,
+    /// Of these numbers; empty: any.
+    pub ids: Vec<JobId>,
     /// Numbers below this: the next page.
     pub before: Option<JobId>,
     /// At most so many; 0: no limit.
@@ -154,6 +158,19 @@ pub struct Lease {
     pub expires: Time,
 }
 
+/// A target that somebody holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldTarget {
+    /// Its id.
+    pub target: String,
+    /// By whom.
+    pub owner: Owner,
+    /// For which job.
+    pub job: Option<JobId>,
+    /// Until when, unless it is renewed.
+    pub expires: Time,
+}
+
 /// A store of jobs.
 ///
 /// Every method may be called from many tasks at once. A future that is dropped may or may not have had its effect;
@@ -180,6 +197,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The store's own trouble.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobInfo>, StoreError>;
+
+    /// Only the numbers of those jobs, newest first: from an index, however many there are.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    async fn job_ids(&self, filter: JobFilter) -> Result<Vec<JobId>, StoreError>;
 
     /// One job.
     ///
@@ -228,6 +251,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         owner: &Owner,
         ttl: Duration,
     ) -> Result<Vec<Lease>, StoreError>;
+
+    /// The targets that are held for a job become this owner's, whoever held them for it; those that were taken by
+    /// another job meanwhile are not among them. The owner must hold the job's own lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] when somebody else has the job, or the store's own trouble.
+    async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError>;
+
+    /// The targets that are held, in the order of their ids, at most `limit`, those after `after`.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    async fn held_targets(&self, after: Option<&str>, limit: usize) -> Result<Vec<HeldTarget>, StoreError>;
 
     /// Gives leases back; those of other owners are left alone.
     ///

@@ -215,6 +215,7 @@ async fn answer(store: &dyn Store, op: &Op, next: &HashMap<(u64, u64), u64>) -> 
                 guid: guid.then(|| "guid".to_owned()),
                 before: before.map(JobId),
                 limit: *limit,
+                ..JobFilter::default()
             };
             text(store.jobs(filter).await)
         }

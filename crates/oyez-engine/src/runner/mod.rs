@@ -211,6 +211,7 @@ impl Engine {
             variant: extensions.variant,
             host: Some(host.clone()),
             server_id: request.server_id,
+            priority: None,
             request: Some(request.descriptor_text),
             extended: Some(RawJson(extended)),
             command: None,

@@ -11,8 +11,8 @@ use oyez_engine::{Control, EngineError, EngineOptions};
 use oyez_model::event::Stream;
 use oyez_model::{BlobHash, EventBody, EventSeq, JobId, JobState};
 use oyez_store::{
-    Ack, Batch, JobFilter, JobInfo, JobReader, Lease, LeaseName, MemoryStore, NewJob, Owner, Store,
-    StoreError,
+    Ack, Batch, HeldTarget, JobFilter, JobInfo, JobReader, Lease, LeaseName, MemoryStore, NewJob, Owner,
+    Store, StoreError,
 };
 use serde_json::json;
 
@@ -87,6 +87,15 @@ impl Store for Faulty {
     }
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobInfo>, StoreError> {
         self.inner.jobs(filter).await
+    }
+    async fn job_ids(&self, filter: JobFilter) -> Result<Vec<JobId>, StoreError> {
+        self.inner.job_ids(filter).await
+    }
+    async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
+        self.inner.inherit(job, owner, ttl).await
+    }
+    async fn held_targets(&self, after: Option<&str>, limit: usize) -> Result<Vec<HeldTarget>, StoreError> {
+        self.inner.held_targets(after, limit).await
     }
     async fn job(&self, id: JobId) -> Result<JobInfo, StoreError> {
         self.inner.job(id).await

@@ -152,6 +152,8 @@ body! {
         12 command: Option<Vec<String>>,
         /// The version of Oyez that took it.
         13 version: Option<String>,
+        /// Its place in the queue: the higher is first, 0 when absent.
+        14 priority: Option<i32>,
     }
 }
 body! {

@@ -169,6 +169,7 @@ impl Live {
                 events: 0,
                 version: None,
                 command: None,
+                server_id: None,
             },
             key_seed: TestKey::seed("", &Default::default()),
             last_seq: EventSeq(0),
@@ -540,6 +541,7 @@ impl Step<'_> {
         job.project.clone_from(&b.project);
         job.version.clone_from(&b.version);
         job.command.clone_from(&b.command);
+        job.server_id.clone_from(&b.server_id);
         self.live.key_seed = TestKey::seed(b.project.as_deref().unwrap_or(""), &b.variant);
         if let Some(root) = self.live.nodes.get_mut(&SectionId::ROOT) {
             root.row.name.clone_from(&b.name);

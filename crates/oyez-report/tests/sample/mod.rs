@@ -37,6 +37,7 @@ impl Job {
             variant: BTreeMap::from([("board".to_owned(), "r3".to_owned())]),
             host: Some("lab-2.example".to_owned()),
             server_id: None,
+            priority: None,
             request: None,
             extended: None,
             command: None,

@@ -198,6 +198,7 @@ pub fn new_job(uid: JobUid, name: String, owner: &Owner, command: Option<Vec<Str
             variant: Default::default(),
             host: Some(owner.host.clone()),
             server_id: None,
+            priority: None,
             request: None,
             extended: None,
             command,

@@ -44,6 +44,7 @@ pub fn job(n: u8, tags: &[&str], guids: &[&str]) -> NewJob {
         variant: std::collections::BTreeMap::new(),
         host: None,
         server_id: None,
+        priority: None,
         request: None,
         extended: None,
         command: None,

@@ -117,6 +117,23 @@ pub async fn a_list_is_newest_first_and_all_filters_hold_at_once(form: &dyn Form
     assert_eq!(list(&*store, JobFilter { states, limit: 3, ..all() }).await, [4, 3, 2]);
 }
 
+/// Several servers may share a store.
+pub async fn jobs_are_listed_by_their_server_and_their_numbers(form: &dyn Form) {
+    let store = form.open(clock());
+    for (n, server) in [(1, Some("a")), (2, None), (3, Some("b")), (4, Some("a"))] {
+        let mut new = job(n, &["t"], &[]);
+        new.submitted.server_id = server.map(str::to_owned);
+        store.create_job(new).await.unwrap();
+    }
+    let by_server = JobFilter { server: Some("a".to_owned()), ..JobFilter::default() };
+    assert_eq!(list(&*store, by_server.clone()).await, [4, 1]);
+    assert_eq!(store.job_ids(by_server.clone()).await.unwrap(), [JobId(4), JobId(1)]);
+    let ids = vec![JobId(1), JobId(3), JobId(9)];
+    assert_eq!(list(&*store, JobFilter { ids: ids.clone(), ..JobFilter::default() }).await, [3, 1]);
+    assert_eq!(list(&*store, JobFilter { ids, ..by_server }).await, [1]);
+    assert_eq!(store.job(JobId(3)).await.unwrap().row.server_id.as_deref(), Some("b"));
+}
+
 /// A job moves from list to list as its state changes.
 pub async fn a_list_follows_a_jobs_state(form: &dyn Form) {
     let store = form.open(clock());

@@ -186,3 +186,40 @@ pub async fn epochs_rise_over_opening_again(form: &dyn Form) {
     let store = form.open(clock());
     assert!(store.acquire(&[name], &owner(5), None, TTL).await.is_err());
 }
+
+/// A job that is taken over, or goes on after a pause, keeps the targets that it had.
+pub async fn the_next_owner_of_a_job_inherits_its_targets(form: &dyn Form) {
+    let clock = clock();
+    let store = form.open(clock.clone());
+    let id = store.create_job(job(1, &[], &[])).await.unwrap();
+    store.acquire(&[LeaseName::Job(id)], &owner(1), Some(id), TTL).await.unwrap();
+    store.acquire(&[target("a"), target("b"), target("c")], &owner(1), Some(id), TTL).await.unwrap();
+    store.acquire(&[target("d")], &owner(1), Some(JobId(99)), TTL).await.unwrap();
+    store.release(&[target("c")], &owner(1)).await.unwrap();
+    let held = store.inherit(id, &owner(2), TTL).await.unwrap_err();
+    assert_eq!(held_by(&held), (format!("job {id}").as_str(), "process 100 on lab"));
+    // Its leases have run out; meanwhile somebody else took one of them.
+    clock.advance(11 * SECOND);
+    store.acquire(&[target("b")], &owner(3), Some(JobId(98)), TTL).await.unwrap();
+    store.acquire(&[LeaseName::Job(id)], &owner(2), Some(id), TTL).await.unwrap();
+    assert_eq!(store.inherit(id, &owner(2), TTL).await.unwrap(), vec![target("a")]);
+    assert!(store.renew(&[target("a")], &owner(1), TTL).await.is_err(), "it is another's now");
+    assert_eq!(store.renew(&[target("a")], &owner(2), TTL).await.unwrap()[0].epoch, 2);
+}
+
+/// What is held can be looked at, a page at a time.
+pub async fn held_targets_are_listed_by_their_ids(form: &dyn Form) {
+    let clock = clock();
+    let store = form.open(clock.clone());
+    store.acquire(&[LeaseName::Job(JobId(1))], &owner(1), Some(JobId(1)), TTL).await.unwrap();
+    let names: Vec<_> = (0..5).map(|n| target(&format!("t{n}"))).collect();
+    store.acquire(&names, &owner(1), Some(JobId(1)), TTL).await.unwrap();
+    store.release(&[target("t1")], &owner(1)).await.unwrap();
+    let ids = |page: Vec<crate::HeldTarget>| page.into_iter().map(|held| held.target).collect::<Vec<_>>();
+    let first = store.held_targets(None, 2).await.unwrap();
+    assert_eq!((first[0].job, first[0].expires, &first[0].owner), (Some(JobId(1)), at(10_000), &owner(1)));
+    assert_eq!(ids(first), ["t0", "t2"]);
+    assert_eq!(ids(store.held_targets(Some("t2"), 9).await.unwrap()), ["t3", "t4"]);
+    clock.advance(10 * SECOND);
+    assert_eq!(ids(store.held_targets(None, 9).await.unwrap()), [""; 0]);
+}

@@ -15,7 +15,9 @@ use bytes::Bytes;
 use oyez_model::{BlobHash, EventSeq, JobId, JobUid};
 use tokio::sync::watch;
 
-use crate::api::{Ack, Batch, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store};
+use crate::api::{
+    Ack, Batch, HeldTarget, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use job::{MemoryJob, check_limits};
@@ -185,12 +187,18 @@ impl Store for MemoryStore {
             let fits = (filter.states.is_empty() || filter.states.contains(&row.state))
                 && filter.tags.iter().all(|tag| row.tags.contains(tag))
                 && filter.guid.as_ref().is_none_or(|g| row.guids.iter().any(|have| have.as_str() == g))
+                && filter.server.as_ref().is_none_or(|server| row.server_id.as_ref() == Some(server))
+                && (filter.ids.is_empty() || filter.ids.contains(&id))
                 && filter.before.is_none_or(|before| id < before);
             if fits {
                 out.push(info);
             }
         }
         Ok(out)
+    }
+
+    async fn job_ids(&self, filter: JobFilter) -> Result<Vec<JobId>, StoreError> {
+        Ok(self.jobs(filter).await?.into_iter().map(|info| info.id).collect())
     }
 
     async fn job(&self, id: JobId) -> Result<JobInfo, StoreError> {
@@ -252,6 +260,51 @@ impl Store for MemoryStore {
     ) -> Result<Vec<Lease>, StoreError> {
         let now = self.clock.now();
         self.lock().take(names, owner, now, ttl, Take::Again)
+    }
+
+    async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        // Only whoever holds the job may: asked for by a renewal that changes nothing.
+        let own = LeaseName::Job(job);
+        let lease = inner.leases.get(&own).map(|held| held.lease.clone());
+        inner.take(std::slice::from_ref(&own), owner, now, ttl, Take::Again)?;
+        if let (Some(lease), Some(held)) = (lease, inner.leases.get_mut(&own)) {
+            held.lease = lease;
+        }
+        let expires = now.plus(i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX));
+        let mut names = Vec::new();
+        for (name, held) in &mut inner.leases {
+            if matches!(name, LeaseName::Target(_)) && held.job == Some(job) && held.owner.is_some() {
+                held.owner = Some(owner.clone());
+                held.lease = Lease { epoch: held.lease.epoch + 1, expires };
+                names.push(name.clone());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    async fn held_targets(&self, after: Option<&str>, limit: usize) -> Result<Vec<HeldTarget>, StoreError> {
+        let now = self.clock.now();
+        let mut found: Vec<HeldTarget> = self
+            .lock()
+            .leases
+            .iter()
+            .filter(|(_, held)| held.lease.expires > now)
+            .filter_map(|(name, held)| match name {
+                LeaseName::Target(id) if after.is_none_or(|after| id.as_str() > after) => Some(HeldTarget {
+                    target: id.clone(),
+                    owner: held.owner.clone()?,
+                    job: held.job,
+                    expires: held.lease.expires,
+                }),
+                _ => None,
+            })
+            .collect();
+        found.sort_unstable_by(|a, b| a.target.cmp(&b.target));
+        found.truncate(limit);
+        Ok(found)
     }
 
     async fn release(&self, names: &[LeaseName], owner: &Owner) -> Result<(), StoreError> {

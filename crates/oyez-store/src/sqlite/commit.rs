@@ -55,6 +55,7 @@ pub(super) enum Ask {
     Create(Box<NewJob>),
     Append(JobId, Prepared),
     Acquire { names: Vec<LeaseName>, owner: Owner, job: Option<JobId>, until: Time, renew: bool },
+    Inherit { job: JobId, owner: Owner, until: Time },
     Release { names: Vec<LeaseName>, owner: Owner },
     ReleaseAll(Owner),
     PutBlob(super::blob::Packed),
@@ -66,6 +67,7 @@ pub(super) enum Answer {
     Job(JobId),
     Ack(Ack),
     Leases(Vec<Lease>),
+    Names(Vec<LeaseName>),
     Done,
 }
 
@@ -225,6 +227,9 @@ impl Committer {
                 let leases = lease::take(&self.conn, t, names, owner, *job, now, *until, *renew)?;
                 self.forget_epochs(names);
                 Ok(Answer::Leases(leases))
+            }
+            Ask::Inherit { job, owner, until } => {
+                lease::inherit(&self.conn, Trouble(&self.path), *job, owner, *until).map(Answer::Names)
             }
             Ask::Release { names, owner } => {
                 lease::release(&self.conn, names, owner).map_err(|e| self.trouble(e))?;

@@ -20,13 +20,8 @@ pub(super) fn get(conn: &Connection, t: Trouble<'_>, id: JobId, now: Time) -> Re
     Ok(JobInfo { id, row, owner, damage: None })
 }
 
-/// Jobs, newest first.
-pub(super) fn list(
-    conn: &Connection,
-    t: Trouble<'_>,
-    filter: &JobFilter,
-    now: Time,
-) -> Result<Vec<JobInfo>, StoreError> {
+/// The numbers of jobs, newest first.
+pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> rusqlite::Result<Vec<JobId>> {
     let mut sql = String::from("SELECT id FROM job WHERE 1");
     let mut values: Vec<Value> = Vec::new();
     if !filter.states.is_empty() {
@@ -41,18 +36,32 @@ pub(super) fn list(
         sql += " AND id IN (SELECT job FROM job_guid WHERE guid = ?)";
         values.push(guid.clone().into());
     }
+    if let Some(server) = &filter.server {
+        sql += " AND id IN (SELECT job FROM job_server WHERE server = ?)";
+        values.push(server.clone().into());
+    }
+    if !filter.ids.is_empty() {
+        let ids: Vec<String> = filter.ids.iter().map(|id| rows::int(id.0).to_string()).collect();
+        sql += &format!(" AND id IN ({})", ids.join(","));
+    }
     if let Some(before) = filter.before {
         sql += " AND id < ?";
         values.push(i64::try_from(before.0).unwrap_or(i64::MAX).into());
     }
     sql += " ORDER BY id DESC LIMIT ?";
     values.push(if filter.limit == 0 { -1 } else { i64::try_from(filter.limit).unwrap_or(-1) }.into());
-    let ids: Vec<JobId> = conn
-        .prepare_cached(&sql)
-        .and_then(|mut s| {
-            s.query_map(params_from_iter(values), |row| rows::uint(row, 0).map(JobId))?.collect()
-        })
-        .map_err(|e| t.of(e))?;
+    let mut get = conn.prepare_cached(&sql)?;
+    get.query_map(params_from_iter(values), |row| rows::uint(row, 0).map(JobId))?.collect()
+}
+
+/// Jobs, newest first.
+pub(super) fn list(
+    conn: &Connection,
+    t: Trouble<'_>,
+    filter: &JobFilter,
+    now: Time,
+) -> Result<Vec<JobInfo>, StoreError> {
+    let ids = ids(conn, filter).map_err(|e| t.of(e))?;
     ids.into_iter()
         .map(|id| match get(conn, t, id, now) {
             // One job that cannot be read does not hide the others.

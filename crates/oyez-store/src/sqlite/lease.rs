@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{int, uint};
 use super::trouble::Trouble;
-use crate::api::{Lease, LeaseName, Owner};
+use crate::api::{HeldTarget, Lease, LeaseName, Owner};
 use crate::error::StoreError;
 
 /// A lease as it is stored.
@@ -73,15 +73,7 @@ pub(super) fn take(
         let mine = before.as_ref().is_some_and(|h| h.owner.as_ref() == Some(owner));
         let free = before.as_ref().is_none_or(|h| h.owner.is_none() || h.expires <= now);
         if !mine && (renew || !free) {
-            return Err(StoreError::Held {
-                name: name.to_string(),
-                owner: before
-                    .as_ref()
-                    .and_then(|h| h.owner.as_ref())
-                    .map_or_else(|| "nobody".to_owned(), Owner::to_string),
-                until: before.as_ref().filter(|h| h.owner.is_some()).map(|h| h.expires.to_string()),
-                job: before.and_then(|h| h.job),
-            });
+            return Err(refusal(name, before));
         }
         let epoch = before.as_ref().map_or(1, |h| if mine { h.epoch } else { h.epoch + 1 });
         let job = if renew { before.and_then(|h| h.job) } else { job };
@@ -107,6 +99,80 @@ pub(super) fn take(
         put.execute(row).map_err(|e| t.of(e))?;
     }
     Ok(next.into_iter().map(|(lease, _)| lease).collect())
+}
+
+/// What is held for a job becomes this owner's, who must hold the job itself.
+///
+/// # Errors
+/// [`StoreError::Held`] when somebody else does.
+pub(super) fn inherit(
+    conn: &Connection,
+    t: Trouble<'_>,
+    job: JobId,
+    owner: &Owner,
+    until: Time,
+) -> Result<Vec<LeaseName>, StoreError> {
+    let name = LeaseName::Job(job);
+    let before = get(conn, &name).map_err(|e| t.of(e))?;
+    if before.as_ref().is_none_or(|held| held.owner.as_ref() != Some(owner)) {
+        return Err(refusal(&name, before));
+    }
+    let names: Vec<String> = conn
+        .prepare_cached("SELECT name FROM lease WHERE job = ?1 AND host IS NOT NULL AND name LIKE 'target:%'")
+        .and_then(|mut s| s.query_map([int(job.0)], |row| row.get(0))?.collect())
+        .map_err(|e| t.of(e))?;
+    let mut put = conn
+        .prepare_cached(
+            "UPDATE lease SET epoch = epoch + 1, expires = ?2, host = ?3, pid = ?4, started = ?5, token = ?6
+             WHERE name = ?1",
+        )
+        .map_err(|e| t.of(e))?;
+    for name in &names {
+        put.execute(params![name, until.0, owner.host, owner.pid, int(owner.started), int(owner.token)])
+            .map_err(|e| t.of(e))?;
+    }
+    let target = |name: String| name.strip_prefix("target:").map(|id| LeaseName::Target(id.to_owned()));
+    Ok(names.into_iter().filter_map(target).collect())
+}
+
+/// The targets that are held, by their ids.
+pub(super) fn targets(
+    conn: &Connection,
+    after: Option<&str>,
+    limit: usize,
+    now: Time,
+) -> rusqlite::Result<Vec<HeldTarget>> {
+    let mut get = conn.prepare_cached(
+        "SELECT epoch, expires, job, host, pid, started, token, name FROM lease
+         WHERE name > ?1 AND name < 'target;' AND host IS NOT NULL AND expires > ?2 ORDER BY name LIMIT ?3",
+    )?;
+    let after = format!("target:{}", after.unwrap_or_default());
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = get.query_map(params![after, now.0, limit], |row| {
+        let (lease, name): (Held, String) = (held(row)?, row.get(7)?);
+        Ok((lease, name))
+    })?;
+    found
+        .filter_map(|found| match found {
+            Ok((lease, name)) => {
+                let target = name.strip_prefix("target:")?.to_owned();
+                Some(Ok(HeldTarget { target, owner: lease.owner?, job: lease.job, expires: lease.expires }))
+            }
+            Err(e) => Some(Err(e)),
+        })
+        .collect()
+}
+
+fn refusal(name: &LeaseName, before: Option<Held>) -> StoreError {
+    StoreError::Held {
+        name: name.to_string(),
+        owner: before
+            .as_ref()
+            .and_then(|h| h.owner.as_ref())
+            .map_or_else(|| "nobody".to_owned(), Owner::to_string),
+        until: before.as_ref().filter(|h| h.owner.is_some()).map(|h| h.expires.to_string()),
+        job: before.and_then(|h| h.job),
+    }
 }
 
 /// Gives leases back; the rows stay, without an owner.

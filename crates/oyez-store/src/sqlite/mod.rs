@@ -61,7 +61,7 @@ use tokio::sync::watch;
 pub use fsck::{Finding, FsckOptions, FsckReport, fsck};
 
 use crate::api::{
-    Ack, Batch, Durability, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store,
+    Ack, Batch, Durability, HeldTarget, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store,
 };
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
@@ -350,6 +350,10 @@ impl Store for SqliteStore {
         self.read(move |conn, t| jobs::list(conn, t, &filter, now)).await
     }
 
+    async fn job_ids(&self, filter: JobFilter) -> Result<Vec<JobId>, StoreError> {
+        self.read(move |conn, t| jobs::ids(conn, &filter).map_err(|e| t.of(e))).await
+    }
+
     async fn job(&self, id: JobId) -> Result<JobInfo, StoreError> {
         let now = self.clock.now();
         self.read(move |conn, t| jobs::get(conn, t, id, now)).await
@@ -402,6 +406,20 @@ impl Store for SqliteStore {
         ttl: Duration,
     ) -> Result<Vec<Lease>, StoreError> {
         self.lease(names, owner, None, ttl, true).await
+    }
+
+    async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
+        let until = self.clock.now().plus(i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX));
+        match self.ask(Ask::Inherit { job, owner: owner.clone(), until }).await? {
+            Answer::Names(names) => Ok(names),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn held_targets(&self, after: Option<&str>, limit: usize) -> Result<Vec<HeldTarget>, StoreError> {
+        let (after, now) = (after.map(str::to_owned), self.clock.now());
+        self.read(move |conn, t| lease::targets(conn, after.as_deref(), limit, now).map_err(|e| t.of(e)))
+            .await
     }
 
     async fn release(&self, names: &[LeaseName], owner: &Owner) -> Result<(), StoreError> {

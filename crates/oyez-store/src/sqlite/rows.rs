@@ -189,7 +189,7 @@ pub(super) fn update_job(conn: &Connection, id: JobId, row: &JobRow, fresh: bool
     Ok(())
 }
 
-/// The entries that find a job by tag and guid.
+/// The entries that find a job by tag, guid and server.
 pub(super) fn index_job(conn: &Connection, id: JobId, row: &JobRow) -> rusqlite::Result<()> {
     for tag in &row.tags {
         conn.prepare_cached("INSERT OR IGNORE INTO job_tag (tag, job) VALUES (?1, ?2)")?
@@ -198,6 +198,10 @@ pub(super) fn index_job(conn: &Connection, id: JobId, row: &JobRow) -> rusqlite:
     for guid in &row.guids {
         conn.prepare_cached("INSERT OR IGNORE INTO job_guid (guid, job) VALUES (?1, ?2)")?
             .execute(params![guid.as_str(), int(id.0)])?;
+    }
+    if let Some(server) = &row.server_id {
+        conn.prepare_cached("INSERT OR IGNORE INTO job_server (server, job) VALUES (?1, ?2)")?
+            .execute(params![server, int(id.0)])?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::trouble::Trouble;
 use crate::error::StoreError;
 
 /// The version of the file's layout that this Oyez writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What each version added; the n-th entry leads from version n to n + 1. An entry never changes once released.
 const STEPS: [&str; VERSION as usize] = [
@@ -72,6 +72,9 @@ const STEPS: [&str; VERSION as usize] = [
         codec INTEGER NOT NULL,
         data BLOB
      ) WITHOUT ROWID;",
+    // 2 -> 3: jobs by the server that took them, and what is held for a job.
+    "CREATE TABLE job_server (server TEXT NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (server, job)) WITHOUT ROWID;
+     CREATE INDEX lease_job ON lease (job) WHERE job IS NOT NULL;",
 ];
 
 /// Empty tables for the rows of one job, in a scratch file.

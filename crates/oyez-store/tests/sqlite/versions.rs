@@ -25,8 +25,12 @@ fn filled() -> TempDir {
 #[test]
 fn a_file_of_version_1_is_migrated_and_keeps_its_events() {
     let folder = filled();
-    // Version 2 added the blobs.
-    raw(folder.path()).execute_batch("DROP TABLE blob; PRAGMA user_version = 1").unwrap();
+    // Version 2 added the blobs, version 3 the servers.
+    raw(folder.path())
+        .execute_batch(
+            "DROP TABLE blob; DROP TABLE job_server; DROP INDEX lease_job; PRAGMA user_version = 1",
+        )
+        .unwrap();
     let read_only = || SqliteStore::open(folder.path(), SqliteOptions { read_only: true, ..options() });
     let refused = read_only().unwrap_err();
     assert!(
@@ -60,7 +64,7 @@ fn a_file_of_a_newer_version_is_refused_and_not_touched() {
         fsck(folder.path(), &FsckOptions::default(), &options(), |_, _| {}).unwrap_err(),
         fsck(folder.path(), &FsckOptions { job: None, rebuild: true }, &options(), |_, _| {}).unwrap_err(),
     ] {
-        assert!(matches!(refused, StoreError::Newer { found: 99, known: 2, .. }), "{refused:?}");
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 3, .. }), "{refused:?}");
     }
     assert!(std::fs::read(&file).unwrap() == before);
 }

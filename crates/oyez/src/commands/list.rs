@@ -49,8 +49,13 @@ pub enum Format {
 
 /// Lists them.
 pub fn run(args: Args) -> Outcome {
-    let filter =
-        JobFilter { states: args.state, tags: args.tag, guid: args.guid, before: None, limit: args.limit };
+    let filter = JobFilter {
+        states: args.state,
+        tags: args.tag,
+        guid: args.guid,
+        limit: args.limit,
+        ..JobFilter::default()
+    };
     let jobs = place::runtime()?.block_on(async {
         let store = match args.place.look() {
             // Nothing there yet is an empty list, not a mistake.

@@ -106,6 +106,7 @@ fn job() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                     variant,
                     host,
                     server_id,
+                    priority: None,
                     request,
                     extended,
                     command,

@@ -228,6 +228,7 @@ pub fn submitted(name: &str) -> JobSubmitted {
         variant: BTreeMap::new(),
         host: None,
         server_id: None,
+        priority: None,
         request: None,
         extended: None,
         command: None,

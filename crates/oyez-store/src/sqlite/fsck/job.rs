@@ -259,6 +259,11 @@ fn is_indexed(conn: &Connection, job: JobId, row: &JobRow) -> rusqlite::Result<b
             return Ok(false);
         }
     }
+    if let Some(server) = &row.server_id
+        && !there("SELECT 1 FROM job_server WHERE server = ?1 AND job = ?2", server)?
+    {
+        return Ok(false);
+    }
     conn.prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND uid = ?2 AND state = ?3")?.exists(params![
         id,
         &row.uid.as_bytes()[..],
@@ -282,7 +287,7 @@ fn replace(conn: &Connection, scratch: &Connection, job: JobId, live: &Live) -> 
         }
     }
     let row = live.job_row();
-    for table in ["job_tag", "job_guid"] {
+    for table in ["job_tag", "job_guid", "job_server"] {
         conn.execute(&format!("DELETE FROM {table} WHERE job = ?1"), [rows::int(job.0)])?;
     }
     conn.execute(

@@ -50,6 +50,7 @@ impl Beginning {
             variant: Default::default(),
             host: Some(owner.host.clone()),
             server_id: None,
+            priority: None,
             request: None,
             extended: None,
             command: Some(command),

@@ -185,6 +185,7 @@ impl<'a> Import<'a> {
             variant: Default::default(),
             host: Some(oyez_store::owner::host()),
             server_id: None,
+            priority: None,
             request: None,
             extended: None,
             command: None,
