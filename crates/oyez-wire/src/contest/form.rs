@@ -58,42 +58,139 @@ impl Form {
         }
     }
 
-    /// Reads a body that is urlencoded. A pair that is wrong (`%zz`, a `;`) is left out, the others count.
+    /// Reads a body that is urlencoded, all at once.
     #[must_use]
     pub fn url_encoded(body: &[u8]) -> Form {
-        let mut form = Form::default();
-        for pair in body.split(|byte| *byte == b'&') {
-            if pair.is_empty() || pair.contains(&b';') {
-                continue;
-            }
-            let middle = memchr::memchr(b'=', pair).unwrap_or(pair.len());
-            let (name, value) = (&pair[..middle], pair.get(middle + 1..).unwrap_or_default());
-            if let (Some(name), Some(value)) = (unescaped(name), unescaped(value)) {
-                form.add(&name, value);
-            }
-        }
-        form
+        let mut reader = UrlEncoded::new(usize::MAX);
+        // Nothing is longer than that.
+        let _ = reader.push(body);
+        reader.finish()
     }
 }
 
-/// Takes `%41` and `+` back; `None` when an escape is broken.
-fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
-    let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = memchr::memchr2(b'%', b'+', rest) {
-        out.extend_from_slice(&rest[..at]);
-        if rest[at] == b'+' {
-            out.push(b' ');
-            rest = &rest[at + 1..];
-        } else {
-            let (high, low) = (hex(rest.get(at + 1)?)?, hex(rest.get(at + 2)?)?);
-            out.push(high << 4 | low);
-            rest = &rest[at + 3..];
+/// The values of a form are longer together than they may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the form is too long: its fields have more than {0} bytes")]
+pub struct TooLong(pub usize);
+
+/// Reads a body that is urlencoded, as it comes: escapes are taken back on the way, fields that nobody asks for are not
+/// kept. A pair that is wrong (`%zz`, a `;`) is left out, the others count.
+#[derive(Debug)]
+pub struct UrlEncoded {
+    form: Form,
+    most: usize,
+    /// The bytes of all values so far.
+    length: usize,
+    name: Vec<u8>,
+    value: Vec<u8>,
+    part: Part,
+    escape: Escape,
+    is_wrong: bool,
+}
+
+/// Where in a pair the reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Name,
+    Value,
+    /// The value of a field that nobody asks for.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escape {
+    None,
+    First,
+    Second(u8),
+}
+
+/// No field that is asked for has a name so long.
+const LONGEST_NAME: usize = 16;
+
+impl UrlEncoded {
+    /// A reader that keeps at most so many bytes of values.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        UrlEncoded {
+            form: Form::default(),
+            most,
+            length: 0,
+            name: Vec::new(),
+            value: Vec::new(),
+            part: Part::Name,
+            escape: Escape::None,
+            is_wrong: false,
         }
     }
-    out.extend_from_slice(rest);
-    Some(out)
+
+    /// More of the body.
+    ///
+    /// # Errors
+    /// [`TooLong`].
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        for byte in bytes.iter().copied() {
+            match (self.escape, byte) {
+                (_, b'&') => {
+                    self.end_pair();
+                    continue;
+                }
+                (_, b';') => self.is_wrong = true,
+                (Escape::None, b'%') => self.escape = Escape::First,
+                (Escape::None, b'=') if self.part == Part::Name => {
+                    let asked = FIELDS.iter().any(|field| field.as_bytes() == self.name);
+                    self.part = if asked { Part::Value } else { Part::Other };
+                }
+                (Escape::None, b'+') => self.add(b' '),
+                (Escape::None, byte) => self.add(byte),
+                (Escape::First, byte) => match digit(byte) {
+                    Some(high) => self.escape = Escape::Second(high),
+                    None => self.is_wrong = true,
+                },
+                (Escape::Second(high), byte) => match digit(byte) {
+                    Some(low) => {
+                        self.escape = Escape::None;
+                        self.add(high << 4 | low);
+                    }
+                    None => self.is_wrong = true,
+                },
+            }
+            if self.length > self.most {
+                return Err(TooLong(self.most));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, byte: u8) {
+        match self.part {
+            Part::Name if self.name.len() <= LONGEST_NAME => self.name.push(byte),
+            Part::Value if !self.is_wrong => {
+                self.value.push(byte);
+                self.length += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn end_pair(&mut self) {
+        let value = std::mem::take(&mut self.value);
+        if self.part != Part::Other && !self.is_wrong && self.escape == Escape::None {
+            self.form.add(&self.name, value);
+        }
+        self.name.clear();
+        (self.part, self.escape, self.is_wrong) = (Part::Name, Escape::None, false);
+    }
+
+    /// The body is over.
+    #[must_use]
+    pub fn finish(mut self) -> Form {
+        self.end_pair();
+        self.form
+    }
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -134,10 +231,31 @@ mod tests {
         assert_eq!(Kind::of(None), Kind::Other);
     }
 
+    #[test]
+    fn more_than_may_be_kept_is_an_error_and_what_nobody_asks_for_is_not_kept() {
+        let mut reader = UrlEncoded::new(10);
+        assert_eq!(reader.push(b"other=0123456789012345&tags=0123456789"), Ok(()));
+        assert_eq!(reader.push(b"%41"), Err(TooLong(10)));
+    }
+
     proptest::proptest! {
         #[test]
         fn no_body_is_too_strange(body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
             let _ = Form::url_encoded(&body);
+        }
+
+        #[test]
+        fn a_body_in_pieces_reads_as_the_whole(
+            body in "[a-z%&=;+0-9]{0,80}",
+            cut in 0usize..80,
+            field in proptest::sample::select(FIELDS.to_vec()),
+        ) {
+            let body = format!("{field}={body}&{body}");
+            let (first, second) = body.as_bytes().split_at(cut.min(body.len()));
+            let mut reader = UrlEncoded::new(1000);
+            reader.push(first).unwrap();
+            reader.push(second).unwrap();
+            proptest::prop_assert_eq!(reader.finish(), Form::url_encoded(body.as_bytes()));
         }
 
         #[test]

@@ -326,7 +326,8 @@ pub fn shown(body: &EventBody) -> Option<Shown<'_>> {
         EventBody::Named(event) => Some(Shown {
             name: &event.name,
             payload: event.payload.as_ref().map(|json| json.0.as_str().into()),
-            of_target: event.target.is_some(),
+            // ConTest says it of the step as a whole, whichever target it was about.
+            of_target: event.target.is_some() && event.name != "TestError",
         }),
         EventBody::VariableEmitted(event) => {
             let mut payload = b"{\"Name\":".to_vec();
