@@ -244,14 +244,21 @@ impl Stops {
     pub(crate) async fn sleep(&self, duration: std::time::Duration) -> Result<(), Halt> {
         tokio::select! {
             biased;
-            why = self.stopped() => Err(Halt::Stop(why)),
-            () = self.control.paused() => Err(Halt::Pause),
+            why = self.halted() => Err(why),
             () = tokio::time::sleep(duration) => Ok(()),
         }
     }
 
+    /// Waits until nothing new may begin.
+    pub(crate) async fn halted(&self) -> Halt {
+        tokio::select! {
+            biased;
+            why = self.stopped() => Halt::Stop(why),
+            () = self.control.paused() => Halt::Pause,
+        }
+    }
+
     /// Why nothing new may begin, if so; that it was paused counts when nothing else does.
-    #[expect(dead_code, reason = "going on after a halt comes next")]
     pub(crate) fn halt(&self) -> Option<Halt> {
         let paused = || self.control.pausing().map(|_| Halt::Pause);
         self.reason().map(Halt::Stop).or_else(paused)

@@ -1,13 +1,15 @@
-//! What a plan has to ask the machine: where a program is, and what `parameters.json` says. Behind traits, so that
-//! planning itself stays a pure function.
+//! What a plan has to ask the machine: where a program is, what a document says, and what `parameters.json` says. Behind
+//! traits, so that planning itself stays a pure function.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::fetch::{self, FetchLimits};
 use crate::template::ParameterSource;
+use crate::uri::Uri;
 
-/// Where programs are.
+/// Where programs and documents are.
 pub trait Environment {
     /// The program that a name stands for, as Go's `exec.LookPath` finds it.
     ///
@@ -20,6 +22,12 @@ pub trait Environment {
     /// # Errors
     /// Why not: `no such file or directory`, `permission denied`, `is a directory`.
     fn check_executable(&self, path: &Path) -> Result<(), String>;
+
+    /// A document; blocks, for as long as the limits allow.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    fn fetch(&self, uri: &Uri, limits: FetchLimits) -> Result<Vec<u8>, String>;
 }
 
 /// The folders of a search path on this machine.
@@ -68,6 +76,10 @@ impl Environment for SearchPath {
             Ok(meta) if meta.permissions().mode() & 0o111 == 0 => Err("permission denied".to_owned()),
             Ok(_) => Ok(()),
         }
+    }
+
+    fn fetch(&self, uri: &Uri, limits: FetchLimits) -> Result<Vec<u8>, String> {
+        fetch::fetch(uri, limits)
     }
 }
 

@@ -20,7 +20,8 @@
 //! | [`reporters`] | verdicts on runs and jobs |
 //! | [`duration`] | Go's durations |
 //! | [`target`] | what is under test |
-//! | [`environment`] | where programs and `parameters.json` are |
+//! | [`environment`] | where programs, documents and `parameters.json` are |
+//! | [`fetch`], [`uri`] | documents from files and web servers |
 //! | [`diagnostic`] | what is wrong, where, and what to do about it |
 //!
 //! The back half does it. [`Engine::submit`] puts a job into a store, [`Engine::run`] brings it to its end; a
@@ -32,6 +33,7 @@
 //! | [`runner`] | jobs, runs, attempts, targets through steps |
 //! | `steps` | what each kind of step does |
 //! | [`process`] | processes: groups, output, limits, ending whole trees |
+//! | `hosts` | files of targets |
 //! | `locks` | the right to use targets, as leases in the store |
 //! | `recorder` | events on their way into the journal |
 //! | [`control`] | cancel and kill |
@@ -49,6 +51,8 @@ pub mod duration;
 pub mod environment;
 pub mod error;
 pub mod expression;
+pub mod fetch;
+mod hosts;
 mod locks;
 mod nearest;
 pub mod observer;
@@ -61,6 +65,7 @@ mod steps;
 pub mod stop;
 pub mod target;
 pub mod template;
+pub mod uri;
 
 pub use control::Control;
 pub use descriptor::{Descriptor, Format, ParseOptions, Parsed, parse_descriptor};
@@ -69,9 +74,11 @@ pub use duration::GoDuration;
 pub use environment::{Environment, ParameterFile, SearchPath};
 pub use error::EngineError;
 pub use expression::Expression;
+pub use fetch::FetchLimits;
 pub use observer::Observer;
 pub use plan::{Plan, Prepared, prepare};
 pub use reporters::{JobStatus, Report, Reporter, RunStatus, TestStatus};
 pub use runner::{Engine, EngineOptions, JobEnd, JobHandle, JobRequest};
 pub use target::Target;
 pub use template::{Functions, Subject, Template};
+pub use uri::Uri;

@@ -49,6 +49,17 @@ pub(crate) enum AcquireError {
     Halted(Halt),
 }
 
+/// Why not enough targets were taken.
+enum TakeError {
+    /// So many are free.
+    TooFew(usize),
+    Store(StoreError),
+}
+
+fn as_count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 impl Locks {
     pub(crate) fn new(
         store: Arc<dyn Store>,
@@ -90,6 +101,103 @@ impl Locks {
             self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Halted)?;
             pause = (pause * 2).min(ASK.1);
         }
+    }
+
+    /// Takes as many of the targets as are free, in their order, up to `most`; waits up to `timeout` until that is
+    /// `least` of them, and holds none meanwhile. Says for each whether it was taken.
+    pub(crate) async fn acquire_some(
+        &self,
+        targets: &[Target],
+        most: u32,
+        least: u32,
+        timeout: Duration,
+    ) -> Result<Vec<bool>, AcquireError> {
+        let names: Vec<_> = targets.iter().map(|target| LeaseName::Target(target.id.clone())).collect();
+        let (most, least) = (as_count(most), as_count(least));
+        let end = Instant::now() + timeout;
+        let (mut pause, mut said) = (ASK.0, false);
+        loop {
+            let error = match self.take_some(&names, most, least).await {
+                Ok(taken) => return Ok(taken),
+                Err(TakeError::TooFew(free)) => format!("waiting for targets: {free} of {least} are free"),
+                Err(TakeError::Store(e)) if e.is_transient() && !matches!(e, StoreError::Held { .. }) => {
+                    if end <= Instant::now() {
+                        return Err(AcquireError::TimedOut);
+                    }
+                    waits_for(&e)
+                }
+                Err(TakeError::Store(e)) => {
+                    return Err(AcquireError::Failed(format!("failed to lock targets: {e}")));
+                }
+            };
+            let left = end.saturating_duration_since(Instant::now());
+            // Waiting makes no more of them than there are.
+            if left.is_zero() || most < least || names.len() < least {
+                return Err(AcquireError::Failed("can't lock enough targets".to_owned()));
+            }
+            if !std::mem::replace(&mut said, true) {
+                self.recorder.notice(&error);
+            }
+            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Halted)?;
+            pause = (pause * 2).min(ASK.1);
+        }
+    }
+
+    /// One try of that.
+    async fn take_some(
+        &self,
+        names: &[LeaseName],
+        most: usize,
+        least: usize,
+    ) -> Result<Vec<bool>, TakeError> {
+        let mut held = self.held.lock().await;
+        held.clear();
+        let mut taken = vec![false; names.len()];
+        let mut from = 0;
+        while from < names.len() && held.len() < most {
+            let to = names.len().min(from + most - held.len());
+            let error = self.store.acquire(&names[from..to], &self.owner, Some(self.job), TTL).await.err();
+            let busy = match &error {
+                // All before it were free a moment ago.
+                Some(StoreError::Held { name, .. }) => {
+                    names[from..to].iter().position(|candidate| candidate.to_string() == *name)
+                }
+                _ => None,
+            };
+            if let Some(e) = error.filter(|_| busy.is_none()) {
+                self.undo(&mut held).await;
+                return Err(TakeError::Store(e));
+            }
+            match busy {
+                None => {
+                    held.extend_from_slice(&names[from..to]);
+                    taken[from..to].fill(true);
+                    from = to;
+                }
+                Some(0) => from += 1,
+                Some(free) => {
+                    let to = from + free;
+                    if self.store.acquire(&names[from..to], &self.owner, Some(self.job), TTL).await.is_ok() {
+                        held.extend_from_slice(&names[from..to]);
+                        taken[from..to].fill(true);
+                        from = to + 1;
+                    }
+                    // Else somebody was faster, and the next look says who.
+                }
+            }
+        }
+        if held.len() >= least {
+            return Ok(taken);
+        }
+        let free = held.len();
+        self.undo(&mut held).await;
+        Err(TakeError::TooFew(free))
+    }
+
+    /// Gives back what was taken in vain; what cannot be given back runs out.
+    async fn undo(&self, held: &mut Vec<LeaseName>) {
+        let _runs_out = self.store.release(held, &self.owner).await;
+        held.clear();
     }
 
     async fn take(&self, names: &[LeaseName]) -> Result<(), StoreError> {

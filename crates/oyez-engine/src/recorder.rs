@@ -175,6 +175,11 @@ impl Recorder {
         self.0.clock.now()
     }
 
+    /// 64 random bits, the same for the same seed.
+    pub(crate) fn random(&self) -> u64 {
+        self.0.clock.random()
+    }
+
     /// Tells the observer something that is no event.
     pub(crate) fn notice(&self, text: &str) {
         if let Some(observer) = &self.0.observer {

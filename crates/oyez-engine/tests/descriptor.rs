@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use oyez_engine::descriptor::ParseOptions;
 use oyez_engine::plan::{SleepDuration, StepKind, TargetManager};
-use oyez_engine::{Diagnostic, Environment, Position, Prepared, Reporter, prepare};
+use oyez_engine::{Diagnostic, Environment, FetchLimits, Position, Prepared, Reporter, Uri, prepare};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -21,6 +21,10 @@ impl Environment for Machine {
 
     fn check_executable(&self, path: &Path) -> Result<(), String> {
         if path == Path::new("/bin/sh") { Ok(()) } else { Err("no such file or directory".to_owned()) }
+    }
+
+    fn fetch(&self, uri: &Uri, _limits: FetchLimits) -> Result<Vec<u8>, String> {
+        Err(format!("{uri} is not there"))
     }
 }
 
@@ -282,7 +286,7 @@ fn a_plan_holds_what_will_be_done() {
     assert_eq!((plan.disabled.len(), plan.disabled[0].index, plan.tests.len()), (1, 0, 1));
     let test = &plan.tests[0];
     assert_eq!((test.index, test.retry.retries, test.cleanup_steps.len()), (1, 2, 1));
-    let TargetManager::TargetList { targets } = &test.target_manager;
+    let TargetManager::TargetList { targets } = &test.target_manager else { panic!("{test:?}") };
     assert_eq!(targets[0].id, "T1");
     let plugins: Vec<_> = test.steps.iter().map(|step| step.kind.plugin()).collect();
     assert_eq!(plugins, ["variables", "Cmd", "Sleep", "Sleep"]);
@@ -403,7 +407,8 @@ fn a_million_targets_are_read_in_no_time() {
     let prepared = read(&text);
     let elapsed = start.elapsed();
     assert_eq!(said(&prepared), [""; 0]);
-    let TargetManager::TargetList { targets } = &prepared.plan.unwrap().tests[0].target_manager;
+    let plan = prepared.plan.unwrap();
+    let TargetManager::TargetList { targets } = &plan.tests[0].target_manager else { panic!("{plan:?}") };
     assert_eq!(targets.len(), 1_000_000);
     // Far above what it takes even in a debug build on a busy machine, far below anything quadratic.
     assert!(elapsed < Duration::from_secs(60), "{elapsed:?}");

@@ -8,7 +8,7 @@ mod skipped;
 use std::path::{Path, PathBuf};
 
 use oyez_engine::descriptor::{Format, ParseOptions};
-use oyez_engine::{Environment, Prepared, prepare};
+use oyez_engine::{Environment, FetchLimits, Prepared, Uri, prepare};
 use serde_json::Value;
 
 /// A machine with the programs that the recordings use.
@@ -25,10 +25,15 @@ impl Environment for Machine {
     fn check_executable(&self, _path: &Path) -> Result<(), String> {
         Ok(())
     }
+
+    fn fetch(&self, uri: &Uri, _limits: FetchLimits) -> Result<Vec<u8>, String> {
+        Err(format!("{uri} is not there"))
+    }
 }
 
 /// Steps, target managers and fetchers that are built in, in lower case.
-const BUILT_IN: [&str; 6] = ["cmd", "echo", "sleep", "variables", "targetlist", "literal"];
+const BUILT_IN: [&str; 7] =
+    ["cmd", "echo", "sleep", "variables", "targetlist", "csvfiletargetmanager", "literal"];
 
 fn golden() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/contest");

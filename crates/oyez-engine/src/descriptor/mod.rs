@@ -18,7 +18,9 @@
 //! (`1.50` is passed on as `1.50`).
 
 mod check;
+mod csv;
 mod decode;
+mod fetchers;
 mod fields;
 pub mod input;
 pub(crate) mod place;
@@ -37,6 +39,8 @@ use crate::diagnostic::{Diagnostic, Sink};
 use crate::duration::GoDuration;
 
 pub(crate) use check::too_long;
+pub(crate) use csv::{CsvParameters, decode_csv};
+pub(crate) use fetchers::{decode_document, decode_uri};
 pub(crate) use fields::{Level, Reader, warn_unknown};
 pub use input::Format;
 pub(crate) use steps::{LiteralParameters, decode_literal};

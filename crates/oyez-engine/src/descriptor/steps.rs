@@ -130,11 +130,19 @@ pub(crate) fn decode_literal(
     let object = reader.object(Some(raw), &LITERAL, &own);
     let test_name = reader.string(object.get("TestName"), &LITERAL, &own.field("TestName"));
     let test = test.anew();
-    let path = test.field(list);
-    let items = reader.items(object.get("Steps"), &LITERAL, "[]*test.TestStepDescriptor", &path);
-    let steps =
-        items.iter().enumerate().map(|(i, raw)| decode_step(raw, &path.item(i), &mut reader)).collect();
+    let steps = decode_steps(object.get("Steps"), &LITERAL, &test.field(list), &mut reader);
     LiteralParameters { test_name, steps }
+}
+
+/// Reads a list of steps; `None` where it says `null`.
+pub(super) fn decode_steps(
+    raw: Option<&RawValue>,
+    owner: &Level,
+    path: &Path<'_>,
+    reader: &mut Reader<'_>,
+) -> Vec<Option<StepDescriptor>> {
+    let items = reader.items(raw, owner, "[]*test.TestStepDescriptor", path);
+    items.iter().enumerate().map(|(i, raw)| decode_step(raw, &path.item(i), reader)).collect()
 }
 
 fn decode_step(raw: &RawValue, path: &Path<'_>, reader: &mut Reader<'_>) -> Option<StepDescriptor> {

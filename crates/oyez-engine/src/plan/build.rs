@@ -3,36 +3,16 @@
 
 use std::collections::HashSet;
 
-use serde_json::value::RawValue;
-
-use super::registry::{Kind, find};
+use super::fetchers::{Fetched, Fetching};
 use super::steps::Planner;
-use super::{
-    DEFAULT_TARGET_MANAGER_TIMEOUT, DisabledTest, FetchedSteps, Plan, PlannedTest, TargetManager, reporters,
-};
-use crate::descriptor::{
-    Descriptor, Level, LiteralParameters, Reader, StepDescriptor, TestDescriptor, decode_literal,
-    decode_target_list, too_long,
-};
+use super::{DEFAULT_TARGET_MANAGER_TIMEOUT, DisabledTest, Plan, PlannedTest, managers, reporters};
+use crate::descriptor::{Descriptor, TestDescriptor, too_long};
 use crate::diagnostic::{Path, Sink};
 use crate::environment::Environment;
 use crate::template::Functions;
 
-static RELEASE: Level = Level { go: "ReleaseParameters", fields: &[] };
-
 /// The bytes that the name of a test may have.
 const LONGEST_TEST_NAME: usize = 32;
-
-/// Go's text for parameters that are not there at all.
-const NO_JSON: &str = "unexpected end of JSON input";
-
-/// What the fetchers brought for a test; `None` where they did not.
-#[derive(Default)]
-struct Fetched {
-    name: String,
-    steps: Option<Vec<Option<StepDescriptor>>>,
-    cleanup: Option<Vec<Option<StepDescriptor>>>,
-}
 
 /// Plans; `None` if the sink has any error, also an earlier one.
 pub(super) fn build(descriptor: &Descriptor, environment: &dyn Environment, sink: &mut Sink) -> Option<Plan> {
@@ -40,7 +20,8 @@ pub(super) fn build(descriptor: &Descriptor, environment: &dyn Environment, sink
     let tests_path = Path::Root.field("TestDescriptors");
     let tests = || descriptor.tests.iter().enumerate();
     let fetched: Vec<Fetched> = sink.within("could not get steps descriptors: ", |sink| {
-        tests().map(|(i, test)| fetch(test.as_ref(), &tests_path.item(i), sink)).collect()
+        let mut fetching = Fetching::new(environment);
+        tests().map(|(i, test)| fetching.test(test.as_ref(), &tests_path.item(i), sink)).collect()
     });
     let functions = Functions::default();
     let planned: Vec<Option<PlannedTest>> = sink.within("could not build test steps: ", |sink| {
@@ -78,96 +59,6 @@ pub(super) fn build(descriptor: &Descriptor, environment: &dyn Environment, sink
     })
 }
 
-impl Fetched {
-    fn into_steps(self) -> FetchedSteps {
-        let given = |steps: Option<Vec<_>>| steps.unwrap_or_default().into_iter().flatten().collect();
-        FetchedSteps {
-            test_name: self.name,
-            test_steps: given(self.steps),
-            cleanup_steps: given(self.cleanup),
-        }
-    }
-}
-
-fn fetch(test: Option<&TestDescriptor>, path: &Path<'_>, sink: &mut Sink) -> Fetched {
-    let Some(test) = test else {
-        sink.error(path, "test description is null");
-        return Fetched::default();
-    };
-    let mut fetched = Fetched::default();
-    let errors = sink.errors();
-    let fetcher = Fetcher {
-        name: (&test.fetcher_name, "TestFetcherName"),
-        parameters: (test.fetch_parameters.as_deref(), "TestFetcherFetchParameters"),
-        list: "Steps",
-        prefix: "could not validate TestFetcher fetch parameters: ",
-    };
-    if let Some(literal) = fetcher.fetch(path, sink) {
-        let parameters_path = path.field("TestFetcherFetchParameters");
-        let name_path = parameters_path.field("TestName");
-        // What is wrong with the parameters as a whole leaves no name either.
-        if literal.test_name.is_empty() && sink.errors() == errors {
-            sink.within(fetcher.prefix, |sink| {
-                sink.error(&name_path, "test name cannot be empty for fetch parameters");
-            });
-        }
-        fetched.name = literal.test_name;
-        fetched.steps = Some(literal.steps);
-    }
-    if !test.cleanup_fetcher_name.is_empty() {
-        let fetcher = Fetcher {
-            name: (&test.cleanup_fetcher_name, "CleanupFetcherName"),
-            parameters: (test.cleanup_fetch_parameters.as_deref(), "CleanupFetcherFetchParameters"),
-            list: "CleanupSteps",
-            prefix: "could not validate CleanupFetcher fetch parameters: ",
-        };
-        fetched.cleanup = fetcher.fetch(path, sink).map(|literal| literal.steps);
-    } else if test.cleanup_fetch_parameters.is_some() {
-        sink.warning(
-            &path.field("CleanupFetcherFetchParameters"),
-            "there is no CleanupFetcherName, so it is ignored",
-        )
-        .hint("write \"CleanupFetcherName\": \"Literal\"");
-    }
-    fetched
-}
-
-/// A fetcher as a test names it; each value with the name of its field.
-struct Fetcher<'t> {
-    name: (&'t str, &'static str),
-    parameters: (Option<&'t RawValue>, &'static str),
-    list: &'static str,
-    prefix: &'static str,
-}
-
-impl Fetcher<'_> {
-    fn fetch(&self, path: &Path<'_>, sink: &mut Sink) -> Option<LiteralParameters> {
-        let (name, name_field) = self.name;
-        let name_path = path.field(name_field);
-        if sink.has_error_at(&name_path) || sink.has_error_at(path) {
-            return None;
-        }
-        if let Err(e) = find(Kind::Fetcher, name) {
-            sink.within(&format!("could not get the desired TestFetcher ({name}): "), |sink| {
-                let message =
-                    if name.is_empty() { "test fetcher name cannot be empty" } else { e.message.as_str() };
-                sink.error_as(&name_path, message, &e.message).hint(e.hint);
-            });
-            return None;
-        }
-        let (parameters, field) = self.parameters;
-        let own = path.field(field);
-        sink.within(self.prefix, |sink| match parameters {
-            Some(raw) => Some(decode_literal(raw, &own, path, self.list, sink)),
-            None => {
-                let example = if self.list == "Steps" { "\"TestName\": \"...\", " } else { "" };
-                sink.error(&own, NO_JSON).hint(format!("write {{{example}\"Steps\": [...]}}"));
-                None
-            }
-        })
-    }
-}
-
 fn build_test(
     test: &TestDescriptor,
     index: usize,
@@ -179,7 +70,7 @@ fn build_test(
     if sink.has_error_at(path) {
         return None;
     }
-    let target_manager = target_manager(test, path, sink);
+    let target_manager = managers::plan(test, path, sink);
     let steps_path = path.field("Steps");
     let steps = fetched.steps.as_ref().map(|steps| {
         sink.within("could not create test steps bundles: ", |sink| {
@@ -225,48 +116,4 @@ fn check_labels(fetched: &Fetched, steps_path: &Path<'_>, cleanup_path: &Path<'_
             }
         }
     }
-}
-
-fn target_manager(test: &TestDescriptor, path: &Path<'_>, sink: &mut Sink) -> Option<TargetManager> {
-    let name = test.target_manager_name.as_str();
-    let name_path = path.field("TargetManagerName");
-    if sink.has_error_at(&name_path) {
-        return None;
-    }
-    if name.is_empty() {
-        sink.within("could not validate test descriptor: ", |sink| {
-            let hint = "write \"TargetManagerName\": \"TargetList\"";
-            sink.error(&name_path, "target manager name cannot be empty").hint(hint);
-        });
-        return None;
-    }
-    if let Err(e) = find(Kind::TargetManager, name) {
-        sink.within(&format!("could not get TargetManager ({name}): "), |sink| {
-            sink.error(&name_path, e.message).hint(e.hint);
-        });
-        return None;
-    }
-    let errors = sink.errors();
-    let acquire_path = path.field("TargetManagerAcquireParameters");
-    let targets = sink.within("could not validate TargetManager acquire parameters: ", |sink| {
-        match test.acquire_parameters.as_deref() {
-            Some(raw) => decode_target_list(raw, &acquire_path, sink),
-            None => {
-                sink.error(&acquire_path, NO_JSON).hint("write {\"Targets\": [{\"ID\": \"...\"}]}");
-                Vec::new()
-            }
-        }
-    });
-    let release_path = path.field("TargetManagerReleaseParameters");
-    sink.within("could not validate TargetManager release parameters: ", |sink| {
-        match test.release_parameters.as_deref() {
-            Some(raw) => {
-                Reader { sink }.object(Some(raw), &RELEASE, &release_path.anew());
-            }
-            None => {
-                sink.error(&release_path, NO_JSON).hint("write {}");
-            }
-        }
-    });
-    (sink.errors() == errors).then_some(TargetManager::TargetList { targets })
 }

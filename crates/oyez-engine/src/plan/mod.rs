@@ -5,11 +5,15 @@
 //! | module | does |
 //! |---|---|
 //! | `build` | a [`Descriptor`] to a [`Plan`], in ConTest's order |
+//! | `fetchers` | where the steps come from |
+//! | `managers` | where the targets come from |
 //! | `steps` | the parameters of each kind of step |
 //! | `reporters` | those of the reporters |
 //! | `registry` | which plugins there are |
 
 mod build;
+mod fetchers;
+mod managers;
 mod registry;
 mod reporters;
 mod steps;
@@ -136,6 +140,24 @@ pub enum TargetManager {
         /// They; none is a test that cannot succeed. An identity may stand there twice.
         targets: Vec<Target>,
     },
+    /// Hands out as many as are free of those that stand in a file, which is read when they are acquired.
+    #[serde(rename = "CSVFileTargetManager")]
+    CsvFile(CsvFile),
+}
+
+/// The parameters of `CSVFileTargetManager`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CsvFile {
+    /// The file: lines of id, name, IPv4 and IPv6 address.
+    pub file: PathBuf,
+    /// The fewest targets that do.
+    pub least: u32,
+    /// The most that are taken; with 0 none are, as in ConTest.
+    pub most: u32,
+    /// Only targets whose name's first label starts with one of these; all if there are none.
+    pub prefixes: Vec<String>,
+    /// Whether they are taken in any order instead of the file's.
+    pub shuffle: bool,
 }
 
 impl TargetManager {
@@ -144,6 +166,7 @@ impl TargetManager {
     pub fn name(&self) -> &'static str {
         match self {
             TargetManager::TargetList { .. } => "TargetList",
+            TargetManager::CsvFile(_) => "CSVFileTargetManager",
         }
     }
 }

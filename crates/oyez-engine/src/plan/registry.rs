@@ -15,8 +15,8 @@ pub(crate) enum Kind {
 pub(crate) fn built_in(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Step => &["Cmd", "Echo", "Sleep", "variables"],
-        Kind::TargetManager => &["TargetList"],
-        Kind::Fetcher => &["Literal"],
+        Kind::TargetManager => &["CSVFileTargetManager", "TargetList"],
+        Kind::Fetcher => &["Literal", "URI"],
         Kind::Reporter => &["noop", "TargetSuccess"],
     }
 }
@@ -35,9 +35,7 @@ fn contests(kind: Kind) -> &'static [&'static str] {
             "Qemu",
             "s3FileUpload",
         ],
-        Kind::TargetManager => &["CSVFileTargetManager"],
-        Kind::Fetcher => &["URI"],
-        Kind::Reporter => &[],
+        Kind::TargetManager | Kind::Fetcher | Kind::Reporter => &[],
     }
 }
 

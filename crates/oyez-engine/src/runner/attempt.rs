@@ -1,6 +1,5 @@
 //! A test of a run: its attempts, each with its targets, steps and clean-up (specs/contest.md 1.5, 1.6).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use oyez_model::event::{
@@ -10,9 +9,10 @@ use oyez_model::{Outcome, SectionRef, event};
 
 use super::job::{Failure, Job};
 use super::pipeline::{Pipeline, Seat};
+use super::roster::{Offer, Roster};
 use crate::control::{Halt, Phase};
 use crate::locks::AcquireError;
-use crate::plan::{Plan, PlannedTest, TargetManager};
+use crate::plan::{Plan, PlannedTest};
 use crate::reporters::TestStatus;
 use crate::steps::Step;
 use crate::stop::Scope;
@@ -24,12 +24,8 @@ pub(super) struct PreparedTest<'p> {
     planned: &'p PlannedTest,
     steps: Vec<Step>,
     cleanup: Vec<Step>,
-    /// Its targets as they are listed; an id may be there twice.
-    targets: &'p [Target],
-    /// Where in `targets` each id stands first: those are locked and run.
-    unique: Vec<usize>,
-    /// For each of `targets` its place in `unique`.
-    runs_as: Vec<usize>,
+    /// Where its targets come from.
+    offer: Offer<'p>,
 }
 
 /// What became of a test in a run.
@@ -54,19 +50,8 @@ struct Attempt {
 impl<'p> PreparedTest<'p> {
     pub(super) fn new(planned: &'p PlannedTest, functions: &Functions) -> Self {
         let prepare = |steps: &[_]| steps.iter().map(|step| Step::new(step, functions)).collect();
-        let TargetManager::TargetList { targets } = &planned.target_manager;
-        let mut places = HashMap::with_capacity(targets.len());
-        let mut unique = Vec::with_capacity(targets.len());
-        let mut runs_as = Vec::with_capacity(targets.len());
-        for (at, target) in targets.iter().enumerate() {
-            let place = *places.entry(target.id.as_str()).or_insert_with(|| {
-                unique.push(at);
-                unique.len() - 1
-            });
-            runs_as.push(place);
-        }
         let (steps, cleanup) = (prepare(&planned.steps), prepare(&planned.cleanup_steps));
-        PreparedTest { planned, steps, cleanup, targets, unique, runs_as }
+        PreparedTest { planned, steps, cleanup, offer: Offer::new(&planned.target_manager) }
     }
 
     fn status(&self) -> TestStatus {
@@ -128,14 +113,13 @@ impl Job {
         is_last: bool,
         plan: &Plan,
     ) -> Result<Attempted, Failure> {
-        let id = self.start(test, run, attempt, false);
-        let unique: Vec<&Target> = test.unique.iter().map(|at| &test.targets[*at]).collect();
-        let acquired = self.locks.acquire(&unique, plan.acquire_timeout.to_std()).await;
+        let id = self.start(test, run, attempt, test.offer.planned(), false);
+        let acquired = self.acquire(&test.offer, plan.acquire_timeout.to_std()).await;
         let mut seats = Vec::new();
         let mut released = Vec::new();
-        let done = match acquired {
-            Ok(()) => {
-                let main = self.main(test, id).await;
+        let done = match &acquired {
+            Ok(acquired) => {
+                let main = self.main(test, acquired.roster(), id).await;
                 released = main.sections;
                 seats = main.seats;
                 main.attempt
@@ -143,7 +127,7 @@ impl Job {
             Err(e) => self.not_acquired(test, id, e, plan),
         };
         // Without targets there is nothing that another attempt could change.
-        let is_over = done.outcome == Outcome::Passed || is_last || test.targets.is_empty();
+        let is_over = done.outcome == Outcome::Passed || is_last || test.offer.planned() == Some(0);
         let again = !is_over && !done.is_cut && done.failure.is_none() && self.stops.reason().is_none();
         let stopped = TestStopped {
             id: SectionRef::own(id),
@@ -189,12 +173,16 @@ impl Job {
         }
     }
 
-    fn start(&self, test: &PreparedTest<'_>, run: SectionRef, attempt: u32, cleanup: bool) -> u64 {
+    fn start(
+        &self,
+        test: &PreparedTest<'_>,
+        run: SectionRef,
+        attempt: u32,
+        targets: Option<usize>,
+        cleanup: bool,
+    ) -> u64 {
         let PlannedTest { name, index, .. } = test.planned;
-        let (name, targets) = match cleanup {
-            true => (format!("{name} [CLEANUP]"), test.unique.len()),
-            false => (name.clone(), test.targets.len()),
-        };
+        let name = if cleanup { format!("{name} [CLEANUP]") } else { name.clone() };
         let id = self.node();
         self.recorder.record(TestStarted {
             id,
@@ -202,7 +190,7 @@ impl Job {
             name,
             index: u32::try_from(*index).unwrap_or(u32::MAX),
             attempt,
-            planned: Some(targets as u64),
+            planned: targets.map(|targets| targets as u64),
             cleanup: cleanup.then_some(true),
             suite: None,
             variant: None,
@@ -212,7 +200,7 @@ impl Job {
         id
     }
 
-    fn not_acquired(&self, test: &PreparedTest<'_>, id: u64, e: AcquireError, plan: &Plan) -> Attempt {
+    fn not_acquired(&self, test: &PreparedTest<'_>, id: u64, e: &AcquireError, plan: &Plan) -> Attempt {
         let mut attempt = Attempt {
             outcome: Outcome::Errored,
             reason: None,
@@ -224,7 +212,7 @@ impl Job {
             AcquireError::Failed(error) => {
                 self.recorder.record(TargetAcquireErr { test: SectionRef::own(id), error: error.clone() });
                 attempt.status.acquire_error = Some(error.clone());
-                attempt.reason = Some(error);
+                attempt.reason = Some(error.clone());
             }
             AcquireError::TimedOut => {
                 let why = format!("target manager acquire timed out after {}", plan.acquire_timeout);
@@ -242,12 +230,16 @@ impl Job {
     }
 
     /// The targets are held: they go through the steps.
-    async fn main<'t>(self: &Arc<Self>, test: &'t PreparedTest<'_>, id: u64) -> Main<'t> {
-        let mut sections = Vec::with_capacity(test.unique.len());
-        let mut seats: Vec<Seat<'t>> = Vec::with_capacity(test.unique.len());
-        for (at, target) in test.targets.iter().enumerate() {
-            let place = test.runs_as[at];
-            if test.unique[place] == at {
+    async fn main<'t>(
+        self: &Arc<Self>,
+        test: &'t PreparedTest<'_>,
+        roster: &'t Roster<'_>,
+        id: u64,
+    ) -> Main<'t> {
+        let mut sections = Vec::new();
+        let mut seats: Vec<Seat<'t>> = Vec::new();
+        for (target, place, is_first) in roster.listed() {
+            if is_first {
                 sections.push(self.acquired(id, target));
                 seats.push(Seat::new(target, sections[place]));
             } else {
@@ -276,8 +268,8 @@ impl Job {
         let timeout = test.planned.extensions.timeout;
         let seats = Pipeline::new(self, &test.steps, seats, scope.clone(), timeout).run().await;
         let mut status = test.status();
-        status.total = test.targets.len() as u64;
-        status.succeeded = test.runs_as.iter().filter(|place| seats[**place].has_passed()).count() as u64;
+        status.total = roster.len() as u64;
+        status.succeeded = roster.runs_as().iter().filter(|place| seats[**place].has_passed()).count() as u64;
         let attempt = self.judge(status, &scope);
         Main { attempt, sections, seats }
     }
@@ -329,7 +321,7 @@ impl Job {
         if scope.is_stopped() {
             return;
         }
-        let id = self.start(test, run, attempt, true);
+        let id = self.start(test, run, attempt, Some(seats.len()), true);
         let mut again = Vec::with_capacity(seats.len());
         for seat in seats {
             let section = self.held(id, seat.target, None);

@@ -3,7 +3,7 @@
 //! ```text
 //!  Engine::submit ──► the job is in the store, owned by this process
 //!  Engine::run ──► job: runs, reporters, states
-//!                   └─► attempt: targets, steps, clean-up, one try of one test
+//!                   └─► attempt: targets (roster), steps, clean-up, one try of one test
 //!                        └─► pipeline: each target through the steps, independent of the others
 //!                             └─► command: one process of `cmd`
 //! ```
@@ -16,6 +16,7 @@ mod attempt;
 mod command;
 mod job;
 mod pipeline;
+mod roster;
 #[expect(dead_code, reason = "the steps that take their time come next")]
 mod visit;
 

@@ -4,6 +4,7 @@
 
 mod busy;
 mod cancel;
+mod hosts;
 mod lab;
 mod order;
 mod output;

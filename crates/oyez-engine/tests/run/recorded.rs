@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::lab::{Lab, Ran, Watcher};
 
-const BUILT_IN: [&str; 6] = ["cmd", "echo", "sleep", "variables", "targetlist", "literal"];
+const BUILT_IN: [&str; 7] =
+    ["cmd", "echo", "sleep", "variables", "targetlist", "csvfiletargetmanager", "literal"];
 
 fn recordings() -> Option<PathBuf> {
     let path =
@@ -22,7 +23,8 @@ fn recordings() -> Option<PathBuf> {
 }
 
 fn load(path: &std::path::Path, place: &str) -> Value {
-    let text = std::fs::read_to_string(path).unwrap().replace("@TMP@", place);
+    let golden = path.parent().unwrap().parent().unwrap().to_str().unwrap();
+    let text = std::fs::read_to_string(path).unwrap().replace("@TMP@", place).replace("@GOLDEN@", golden);
     serde_json::from_str(&text).unwrap()
 }
 
@@ -177,7 +179,7 @@ async fn run_all(lab: &Lab) {
         }
         seen.push(name);
     }
-    assert!(seen.len() >= 13, "{seen:?}");
+    assert!(seen.len() >= 14, "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

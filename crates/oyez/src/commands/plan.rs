@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use oyez_engine::Plan;
+use oyez_engine::plan::{CsvFile, TargetManager};
 
 use crate::commands::list::Format;
 use crate::commands::run::read_descriptor;
@@ -39,6 +40,28 @@ pub fn run(args: &Args) -> Outcome {
     Ok(exit::SUCCESS)
 }
 
+/// On which targets a test runs.
+fn targets(manager: &TargetManager) -> String {
+    match manager {
+        TargetManager::TargetList { targets } => {
+            let mut names: Vec<String> = targets.iter().take(TARGETS).map(|t| show::safe(&t.id)).collect();
+            if targets.len() > TARGETS {
+                names.push("...".to_owned());
+            }
+            format!("{}: {}", show::many(targets.len() as u64, "target"), names.join(", "))
+        }
+        TargetManager::CsvFile(CsvFile { file, least, most, prefixes, shuffle }) => {
+            let which = match prefixes.as_slice() {
+                [] => String::new(),
+                prefixes => format!(" whose names start with {}", show::safe(&prefixes.join(" or "))),
+            };
+            let order = if *shuffle { ", in any order" } else { "" };
+            let file = show::safe(&file.display().to_string());
+            format!("{least} to {most} targets{which} that are free of those in {file}{order}")
+        }
+    }
+}
+
 fn human(out: &mut dyn Write, plan: &Plan) -> Result<(), CommandError> {
     let runs = match plan.runs {
         None => "runs until it is stopped".to_owned(),
@@ -47,17 +70,12 @@ fn human(out: &mut dyn Write, plan: &Plan) -> Result<(), CommandError> {
     };
     writeln!(out, "{}: {runs}", console::style(show::safe(&plan.name)).bold())?;
     for test in &plan.tests {
-        let oyez_engine::plan::TargetManager::TargetList { targets } = &test.target_manager;
-        let mut names: Vec<String> = targets.iter().take(TARGETS).map(|t| show::safe(&t.id)).collect();
-        if targets.len() > TARGETS {
-            names.push("...".to_owned());
-        }
         let retries = match test.retry.retries {
             0 => String::new(),
             n => format!(", up to {} attempts", n + 1),
         };
         writeln!(out, "  test {}{retries}", show::safe(&test.name))?;
-        writeln!(out, "    {}: {}", show::many(targets.len() as u64, "target"), names.join(", "))?;
+        writeln!(out, "    {}", targets(&test.target_manager))?;
         for (word, steps) in [("step", &test.steps), ("clean-up", &test.cleanup_steps)] {
             for step in steps {
                 writeln!(out, "    {word} {}: {}", step.label, step.kind.plugin())?;
