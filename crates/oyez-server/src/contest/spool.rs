@@ -98,6 +98,12 @@ impl Spool {
     }
 }
 
+impl From<Vec<u8>> for Spool {
+    fn from(held: Vec<u8>) -> Self {
+        Spool { held, ..Spool::default() }
+    }
+}
+
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.held.extend_from_slice(bytes);

@@ -60,7 +60,25 @@ pub enum Request {
 #[error("{0}")]
 pub struct Refused(pub String);
 
-/// The verb in a path, its percent escapes taken back: what is left without the slashes at its start.
+/// A path with its percent escapes taken back; those that are broken stay.
+#[must_use]
+pub fn path(escaped: &str) -> std::borrow::Cow<'_, str> {
+    if !escaped.contains('%') {
+        return escaped.into();
+    }
+    let mut out = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let is_escape = |pair: &&[u8]| *byte == b'%' && pair.iter().all(u8::is_ascii_hexdigit);
+        let pair = after.get(..2).filter(is_escape);
+        let code = pair.and_then(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        out.push(code.unwrap_or(*byte));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&out).into_owned().into()
+}
+
+/// The verb in a path: what is left without the slashes at its start.
 #[must_use]
 pub fn verb(path: &str) -> &str {
     path.trim_start_matches('/')
@@ -228,6 +246,7 @@ mod tests {
 
     #[test]
     fn a_verb_is_the_path_without_its_first_slashes() {
+        assert_eq!(path("/st%61rt%2f%zz%4"), "/start/%zz%4");
         assert_eq!(verb("//list"), "list");
         assert_eq!(read_text(verb("/base/list"), ""), Err("unknown verb: base/list".to_owned()));
     }
