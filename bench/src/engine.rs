@@ -115,6 +115,8 @@ async fn run_job(engine: &Engine, text: &str) -> (f64, JobId) {
         guids: Vec::new(),
         host: None,
         server_id: None,
+        priority: 0,
+        repeats: None,
     };
     let (job, _, handle) = done(engine.submit(request).await);
     let end = done(engine.run(handle, Control::new(), None).await);

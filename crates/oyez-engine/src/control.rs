@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use oyez_model::Time;
 use tokio::sync::watch;
 
 use crate::stop::{Scope, Stop};
@@ -36,6 +37,8 @@ pub struct Asked {
     pub by: Option<String>,
     /// Why.
     pub why: Option<String>,
+    /// It stands in the job's journal already.
+    pub is_recorded: bool,
 }
 
 /// A pause that was asked for.
@@ -58,7 +61,7 @@ impl Control {
 
     /// Cancels the job; the first reason stands.
     pub fn cancel(&self, why: impl Into<String>) {
-        self.cancel_by(Asked { by: None, why: Some(why.into()) });
+        self.cancel_by(Asked { why: Some(why.into()), ..Asked::default() });
     }
 
     /// Cancels the job on somebody's behalf; the first one stands.
@@ -70,7 +73,7 @@ impl Control {
 
     /// Kills the job, which also cancels it.
     pub fn kill(&self) {
-        self.kill_by(Asked { by: None, why: Some("killed".to_owned()) });
+        self.kill_by(Asked { why: Some("killed".to_owned()), ..Asked::default() });
     }
 
     /// Kills the job on somebody's behalf.
@@ -249,6 +252,11 @@ impl Stops {
         }
     }
 
+    /// The same, until a time of day.
+    pub(crate) async fn sleep_until(&self, until: Time, now: Time) -> Result<(), Halt> {
+        self.sleep(Duration::from_nanos(until.since(now))).await
+    }
+
     /// Waits until nothing new may begin.
     pub(crate) async fn halted(&self) -> Halt {
         tokio::select! {
@@ -285,7 +293,7 @@ impl Stops {
     fn apply(&self) {
         let state = self.lock();
         let Some((scope, phase)) = &state.current else { return };
-        if self.control.pausing().is_some() {
+        if self.control.pausing().is_some() && self.reason().is_none() {
             scope.pause();
         }
         if self.control.is_killed() {

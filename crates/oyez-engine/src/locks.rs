@@ -22,6 +22,9 @@ use crate::target::Target;
 const TTL: Duration = Duration::from_secs(10);
 /// unless it is renewed.
 const RENEW: Duration = Duration::from_secs(3);
+/// As long as a job is paused: until it goes on or is cancelled, which may be any time. Who holds what can be looked at,
+/// and taken away, by people.
+const WHILE_PAUSED: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// How often a busy target is asked for, at first and at most.
 const ASK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -45,6 +48,8 @@ pub(crate) enum AcquireError {
     Failed(String),
     /// Not even that could be found out in time: the job fails.
     TimedOut,
+    /// They were held before the job was halted, and are another's now: the job fails.
+    Lost(String),
     /// The job was stopped, or paused, meanwhile.
     Halted(Halt),
 }
@@ -68,8 +73,43 @@ impl Locks {
         stops: Arc<Stops>,
         recorder: Recorder,
         grace: Duration,
+        inherited: Vec<LeaseName>,
     ) -> Self {
-        Locks { store, owner, job, stops, recorder, grace, held: Mutex::default() }
+        Locks { store, owner, job, stops, recorder, grace, held: Mutex::new(inherited) }
+    }
+
+    /// Takes targets that the job held before it was halted. Nobody is waited for: what was done to them is done.
+    ///
+    /// # Errors
+    /// Who has one of them now.
+    pub(crate) async fn take_again(&self, targets: &[&Target]) -> Result<(), String> {
+        let names: Vec<_> = targets.iter().map(|target| LeaseName::Target(target.id.clone())).collect();
+        let mut pause = ASK.0;
+        loop {
+            match self.take(&names).await {
+                Ok(()) => return Ok(()),
+                Err(e @ StoreError::Held { .. }) => {
+                    let why = already_locked(&e, targets);
+                    return Err(format!("cannot go on where the job was halted: {why}"));
+                }
+                Err(e) if e.is_transient() && self.stops.sleep(pause).await.is_ok() => {
+                    pause = (pause * 2).min(ASK.1);
+                }
+                Err(e) => return Err(format!("cannot go on where the job was halted: {e}")),
+            }
+        }
+    }
+
+    /// Keeps what is held without renewal, until the job goes on.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub(crate) async fn keep_for_later(&self) -> Result<(), StoreError> {
+        let held = self.held.lock().await;
+        if held.is_empty() {
+            return Ok(());
+        }
+        self.store.renew(&held, &self.owner, WHILE_PAUSED).await.map(|_| ())
     }
 
     /// Takes the targets, all or none; waits for busy ones up to `timeout`.

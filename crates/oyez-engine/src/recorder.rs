@@ -170,6 +170,11 @@ impl Recorder {
         number
     }
 
+    /// The number of the last event that was recorded.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.lock().recorded
+    }
+
     /// What time it is for what is recorded.
     pub(crate) fn now(&self) -> Time {
         self.0.clock.now()

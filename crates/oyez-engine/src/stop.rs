@@ -18,6 +18,8 @@ pub enum Stop {
     Cancelled,
     /// It took longer than it may.
     TimedOut(GoDuration),
+    /// It did not halt so long after a pause was asked for.
+    NotPaused(GoDuration),
     /// The job does not hold what it works on any more, or cannot keep what it finds; says which.
     Lost(String),
 }
@@ -29,6 +31,9 @@ impl Stop {
         match self {
             Stop::Cancelled => "cancelled".to_owned(),
             Stop::TimedOut(after) => format!("timed out after {after}"),
+            Stop::NotPaused(after) => {
+                format!("could not be paused: a step did not come to its end within {after}")
+            }
             Stop::Lost(what) => what.clone(),
         }
     }
@@ -38,7 +43,7 @@ impl Stop {
     pub fn outcome(&self) -> Outcome {
         match self {
             Stop::TimedOut(_) => Outcome::Failed,
-            Stop::Cancelled | Stop::Lost(_) => Outcome::Aborted,
+            Stop::Cancelled | Stop::NotPaused(_) | Stop::Lost(_) => Outcome::Aborted,
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) use csv::{CsvParameters, decode_csv};
 pub(crate) use fetchers::{decode_document, decode_uri};
 pub(crate) use fields::{Level, Reader, warn_unknown};
 pub use input::Format;
-pub(crate) use steps::{LiteralParameters, decode_literal};
+pub(crate) use steps::{LiteralParameters, StoredSteps, decode_literal};
 pub use steps::{Parameter, StepDescriptor, StepExtensions};
 pub(crate) use targets::decode_target_list;
 
@@ -75,6 +75,13 @@ pub fn parse_descriptor(bytes: &[u8], options: &ParseOptions) -> Parsed {
     let mut sink = Sink::new();
     let (descriptor, json) = parse_into(bytes, options, &mut sink);
     Parsed { descriptor, diagnostics: finish(sink, json) }
+}
+
+/// Reads what was kept of a job that was checked and planned before: its descriptor, and the steps of its tests as they
+/// were fetched; `None` when it is not that.
+pub(crate) fn parse_stored(text: &str, sink: &mut Sink) -> Option<(Descriptor, Vec<StoredSteps>)> {
+    let descriptor = decode::decode(text, sink)?;
+    Some((descriptor, steps::decode_stored(text, sink)?))
 }
 
 /// Also gives the text, if it is JSON as the user wrote it.

@@ -134,6 +134,44 @@ pub(crate) fn decode_literal(
     LiteralParameters { test_name, steps }
 }
 
+/// The steps of a test as they were kept with its job.
+#[derive(Debug)]
+pub(crate) struct StoredSteps {
+    pub(crate) test_name: String,
+    pub(crate) steps: Vec<Option<StepDescriptor>>,
+    pub(crate) cleanup: Vec<Option<StepDescriptor>>,
+}
+
+/// Reads ConTest's `TestStepsDescriptors` of an extended descriptor; `None` when there are none.
+pub(super) fn decode_stored(text: &str, sink: &mut Sink) -> Option<Vec<StoredSteps>> {
+    #[derive(serde::Deserialize)]
+    struct Stored<'j> {
+        #[serde(borrow, rename = "TestStepsDescriptors")]
+        tests: Vec<Test<'j>>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Test<'j> {
+        test_name: String,
+        #[serde(borrow)]
+        test_steps: Option<&'j RawValue>,
+        #[serde(borrow)]
+        cleanup_steps: Option<&'j RawValue>,
+    }
+    let stored: Stored<'_> = serde_json::from_str(text).ok()?;
+    let mut reader = Reader { sink };
+    let root = Path::Root.field("TestStepsDescriptors");
+    let mut one = |(at, test): (usize, Test<'_>)| {
+        let path = root.item(at);
+        StoredSteps {
+            test_name: test.test_name,
+            steps: decode_steps(test.test_steps, &LITERAL, &path.field("TestSteps"), &mut reader),
+            cleanup: decode_steps(test.cleanup_steps, &LITERAL, &path.field("CleanupSteps"), &mut reader),
+        }
+    };
+    Some(stored.tests.into_iter().enumerate().map(&mut one).collect())
+}
+
 /// Reads a list of steps; `None` where it says `null`.
 pub(super) fn decode_steps(
     raw: Option<&RawValue>,

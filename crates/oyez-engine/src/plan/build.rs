@@ -5,8 +5,10 @@ use std::collections::HashSet;
 
 use super::fetchers::{Fetched, Fetching};
 use super::steps::Planner;
-use super::{DEFAULT_TARGET_MANAGER_TIMEOUT, DisabledTest, Plan, PlannedTest, managers, reporters};
-use crate::descriptor::{Descriptor, TestDescriptor, too_long};
+use super::{
+    DEFAULT_TARGET_MANAGER_TIMEOUT, DisabledTest, Plan, PlannedReporter, PlannedTest, managers, reporters,
+};
+use crate::descriptor::{Descriptor, StoredSteps, TestDescriptor, too_long};
 use crate::diagnostic::{Path, Sink};
 use crate::environment::Environment;
 use crate::template::Functions;
@@ -16,13 +18,39 @@ const LONGEST_TEST_NAME: usize = 32;
 
 /// Plans; `None` if the sink has any error, also an earlier one.
 pub(super) fn build(descriptor: &Descriptor, environment: &dyn Environment, sink: &mut Sink) -> Option<Plan> {
-    let (run_reporters, final_reporters) = reporters::plan(&descriptor.reporting, sink);
+    let reporters = reporters::plan(&descriptor.reporting, sink);
     let tests_path = Path::Root.field("TestDescriptors");
-    let tests = || descriptor.tests.iter().enumerate();
     let fetched: Vec<Fetched> = sink.within("could not get steps descriptors: ", |sink| {
         let mut fetching = Fetching::new(environment);
-        tests().map(|(i, test)| fetching.test(test.as_ref(), &tests_path.item(i), sink)).collect()
+        let tests = descriptor.tests.iter().enumerate();
+        tests.map(|(i, test)| fetching.test(test.as_ref(), &tests_path.item(i), sink)).collect()
     });
+    put_together(descriptor, reporters, fetched, environment, sink)
+}
+
+/// The same from steps that were fetched before.
+pub(super) fn build_stored(
+    descriptor: &Descriptor,
+    stored: Vec<StoredSteps>,
+    environment: &dyn Environment,
+    sink: &mut Sink,
+) -> Option<Plan> {
+    if stored.len() != descriptor.tests.len() {
+        sink.error(&Path::Root.field("TestStepsDescriptors"), "its tests are not those of the descriptor");
+    }
+    let reporters = reporters::plan(&descriptor.reporting, sink);
+    put_together(descriptor, reporters, stored.into_iter().map(Fetched::from).collect(), environment, sink)
+}
+
+fn put_together(
+    descriptor: &Descriptor,
+    (run_reporters, final_reporters): (Vec<PlannedReporter>, Vec<PlannedReporter>),
+    fetched: Vec<Fetched>,
+    environment: &dyn Environment,
+    sink: &mut Sink,
+) -> Option<Plan> {
+    let tests_path = Path::Root.field("TestDescriptors");
+    let tests = || descriptor.tests.iter().enumerate();
     let functions = Functions::default();
     let planned: Vec<Option<PlannedTest>> = sink.within("could not build test steps: ", |sink| {
         let one = |((i, test), fetched): ((usize, &Option<TestDescriptor>), &Fetched)| {

@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use super::FetchedSteps;
 use super::registry::{Kind, find};
 use crate::descriptor::{
-    LiteralParameters, StepDescriptor, TestDescriptor, decode_document, decode_literal, decode_uri,
+    LiteralParameters, StepDescriptor, StoredSteps, TestDescriptor, decode_document, decode_literal,
+    decode_uri,
 };
 use crate::diagnostic::{Path, Sink};
 use crate::environment::Environment;
@@ -42,6 +43,12 @@ impl Fetched {
             test_steps: given(self.steps),
             cleanup_steps: given(self.cleanup),
         }
+    }
+}
+
+impl From<StoredSteps> for Fetched {
+    fn from(stored: StoredSteps) -> Self {
+        Fetched { name: stored.test_name, steps: Some(stored.steps), cleanup: Some(stored.cleanup) }
     }
 }
 

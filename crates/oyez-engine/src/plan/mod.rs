@@ -25,9 +25,9 @@ use serde_json::value::RawValue;
 
 use crate::descriptor::{
     Descriptor, JobExtensions, Parameter, ParseOptions, RetryParameters, StepDescriptor, StepExtensions,
-    TestExtensions, finish, parse_into,
+    TestExtensions, finish, parse_into, parse_stored,
 };
-use crate::diagnostic::{Diagnostic, Sink};
+use crate::diagnostic::{Diagnostic, Path, Sink};
 use crate::duration::GoDuration;
 use crate::environment::Environment;
 use crate::reporters::Reporter;
@@ -54,6 +54,19 @@ pub fn prepare(bytes: &[u8], options: &ParseOptions, environment: &dyn Environme
     let (descriptor, json) = parse_into(bytes, options, &mut sink);
     let plan = descriptor.as_ref().and_then(|descriptor| build::build(descriptor, environment, &mut sink));
     Prepared { descriptor, plan, diagnostics: finish(sink, json) }
+}
+
+/// Plans a job again that was kept with its extended descriptor ([`Plan::extended`]): nothing is fetched, and nothing is
+/// checked that was checked then.
+#[must_use]
+pub fn prepare_stored(extended: &str, environment: &dyn Environment) -> Prepared {
+    let mut sink = Sink::new();
+    let Some((descriptor, stored)) = parse_stored(extended, &mut sink) else {
+        sink.error(&Path::Root, "this is not an extended descriptor");
+        return Prepared { descriptor: None, plan: None, diagnostics: sink.finish() };
+    };
+    let plan = build::build_stored(&descriptor, stored, environment, &mut sink);
+    Prepared { descriptor: Some(descriptor), plan, diagnostics: sink.finish() }
 }
 
 /// Plans a descriptor that was read and checked before.

@@ -19,11 +19,13 @@
 //! | `tree` | all that came of it, and how that is ended |
 //! | `table` | the process table |
 //! | `reap` | orphans that became children of ours |
+//! | `leftovers` | processes of a job whose server is gone |
 //! | `exit` | how a process ended, in Go's words |
 
 mod attend;
 mod capture;
 mod exit;
+mod leftovers;
 mod pool;
 mod reap;
 mod table;
@@ -31,6 +33,7 @@ mod tree;
 
 pub use capture::{Capture, CaptureLimits, OutputSink};
 pub use exit::Exit;
+pub(crate) use leftovers::end_leftovers;
 pub use pool::{Launch, ProcessPool, Slot, Task};
 pub use reap::{become_reaper, reap};
 pub use tree::{Tree, kill_tree};
@@ -88,9 +91,4 @@ pub struct ProcessEnd {
     pub exit: Exit,
     /// Why.
     pub cause: Cause,
-}
-
-/// When a process was started, in clock ticks since boot; `None` when there is none.
-pub(crate) fn started(pid: i32) -> Option<u64> {
-    table::entry(pid).map(|entry| entry.started)
 }

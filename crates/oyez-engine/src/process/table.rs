@@ -50,13 +50,22 @@ fn parse(pid: Pid, stat: &[u8]) -> Option<Entry> {
     Some(Entry { pid, parent, group, session, started, zombie: matches!(state, "Z" | "X" | "x") })
 }
 
+/// Whether a process was started with this variable, `NAME=VALUE`, in its environment.
+pub(crate) fn belongs(pid: Pid, variable: &[u8]) -> bool {
+    environment(pid).is_some_and(|all| all.split(|b| *b == 0).any(|one| one == variable))
+}
+
+/// One that cannot be looked into has none.
+fn environment(pid: Pid) -> Option<Vec<u8>> {
+    let mut environment = Vec::new();
+    let file = File::open(format!("/proc/{}/environ", pid.as_raw_pid())).ok()?;
+    file.take(LONGEST_ENVIRONMENT).read_to_end(&mut environment).ok()?;
+    Some(environment)
+}
+
 /// Whether a process was started with this cookie in its environment. One that cannot be looked into was not.
 pub(crate) fn carries(pid: Pid, cookie: &Cookie) -> bool {
-    let mut environment = Vec::new();
-    let Ok(file) = File::open(format!("/proc/{}/environ", pid.as_raw_pid())) else { return false };
-    if file.take(LONGEST_ENVIRONMENT).read_to_end(&mut environment).is_err() {
-        return false;
-    }
+    let Some(environment) = environment(pid) else { return false };
     let mut variables = environment.split(|b| *b == 0);
     let (job, section) = cookie.variables();
     let mut found = (false, false);

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use oyez_model::event::{
-    SectionStarted, TargetAcquireErr, TargetAcquired, TargetReleased, TestStarted, TestStopped,
-};
-use oyez_model::{Outcome, SectionRef, event};
+use oyez_model::event::{TargetAcquireErr, TargetReleased, TestStarted, TestStopped};
+use oyez_model::{Outcome, SectionRef, Time};
 
 use super::job::{Failure, Job};
 use super::pipeline::{Pipeline, Seat};
-use super::roster::{Offer, Roster};
+use super::roster::{Acquired, Offer, Roster};
+use super::seating::targets;
+use super::snapshot::{Payload, RunnerState};
+use super::standing::{Cleanup, OpenAttempt};
 use crate::control::{Halt, Phase};
+use crate::duration::GoDuration;
 use crate::locks::AcquireError;
 use crate::plan::{Plan, PlannedTest};
 use crate::reporters::TestStatus;
 use crate::steps::Step;
 use crate::stop::Scope;
-use crate::target::Target;
 use crate::template::Functions;
 
 /// A test with its steps ready to be done.
@@ -34,6 +35,8 @@ pub(super) enum Tried {
     Done(TestStatus),
     /// It was stopped before.
     Stopped,
+    /// It was paused; this is where it stands.
+    Paused(Box<Payload>),
 }
 
 /// What became of one attempt.
@@ -54,6 +57,11 @@ impl<'p> PreparedTest<'p> {
         PreparedTest { planned, steps, cleanup, offer: Offer::new(&planned.target_manager) }
     }
 
+    /// Its place in the descriptor.
+    pub(super) fn index(&self) -> usize {
+        self.planned.index
+    }
+
     fn status(&self) -> TestStatus {
         let PlannedTest { name, index, .. } = self.planned;
         TestStatus { name: name.clone(), index: *index, ..TestStatus::default() }
@@ -64,33 +72,56 @@ impl<'p> PreparedTest<'p> {
 enum Attempted {
     /// It counts.
     Done(TestStatus),
-    /// Another one should follow; if none does, this is to be said of it.
-    Failed(TestStopped),
+    /// Another one should follow, not before that time; if none does, this is to be said of it.
+    Failed(TestStopped, Time),
     /// It was stopped.
     Stopped,
+    /// It was paused.
+    Paused(Box<Payload>),
+}
+
+/// Which attempt of which run.
+#[derive(Clone, Copy)]
+struct Which {
+    run: SectionRef,
+    attempt: u32,
+    is_last: bool,
 }
 
 impl Job {
-    /// Attempts until one succeeds or there are no more.
+    /// Attempts until one succeeds or there are no more; from `open` on, when the job was halted in the middle.
     pub(super) async fn test(
         self: &Arc<Self>,
         test: &PreparedTest<'_>,
         run: SectionRef,
         plan: &Plan,
+        mut open: Option<OpenAttempt>,
     ) -> Result<Tried, Failure> {
         let retry = test.planned.retry;
         let mut failed: Option<TestStopped> = None;
-        for attempt in 0..=retry.retries {
-            if attempt > 0 && self.stops.sleep(retry.interval.to_std()).await.is_err() {
+        let first = open.as_ref().map_or(0, |open| open.attempt);
+        for attempt in first..=retry.retries {
+            if open.is_none() && self.stops.reason().is_some() {
                 break;
             }
-            if self.stops.reason().is_some() {
-                break;
-            }
-            let is_last = attempt == retry.retries;
-            match self.attempt(test, run, attempt, is_last, plan).await? {
+            let which = Which { run, attempt, is_last: attempt == retry.retries };
+            match self.attempt(test, which, plan, open.take()).await? {
                 Attempted::Done(status) => return Ok(Tried::Done(status)),
-                Attempted::Failed(stopped) => failed = Some(stopped),
+                Attempted::Paused(payload) => return Ok(Tried::Paused(payload)),
+                Attempted::Failed(last, ended) => {
+                    failed = Some(last);
+                    let next =
+                        ended.plus(i64::try_from(retry.interval.to_std().as_nanos()).unwrap_or(i64::MAX));
+                    match self.stops.sleep_until(next, self.recorder.now()).await {
+                        Ok(()) => {}
+                        Err(Halt::Stop(_)) => break,
+                        Err(Halt::Pause) => {
+                            let next_attempt = Some(next);
+                            let payload = Payload { attempt, next_attempt, ..Payload::new() };
+                            return Ok(Tried::Paused(Box::new(payload)));
+                        }
+                    }
+                }
                 Attempted::Stopped => {
                     failed = None;
                     break;
@@ -104,57 +135,85 @@ impl Job {
         Ok(Tried::Stopped)
     }
 
-    /// One attempt.
+    /// One attempt, or what is left of it.
     async fn attempt(
         self: &Arc<Self>,
         test: &PreparedTest<'_>,
-        run: SectionRef,
-        attempt: u32,
-        is_last: bool,
+        which: Which,
         plan: &Plan,
+        open: Option<OpenAttempt>,
     ) -> Result<Attempted, Failure> {
-        let id = self.start(test, run, attempt, test.offer.planned(), false);
-        let acquired = self.acquire(&test.offer, plan.acquire_timeout.to_std()).await;
+        let mut open = open.unwrap_or_else(|| {
+            let id = self.start(test, which, test.offer.planned(), false);
+            OpenAttempt { id, ..OpenAttempt::default() }
+        });
+        let acquired = self.acquire_for(test, plan, &open).await;
         let mut seats = Vec::new();
-        let mut released = Vec::new();
         let done = match &acquired {
             Ok(acquired) => {
-                let main = self.main(test, acquired.roster(), id).await;
-                released = main.sections;
-                seats = main.seats;
-                main.attempt
+                let before = std::mem::take(&mut open.seats);
+                let seated = self.seats(open.id, acquired.roster(), before).await;
+                match self.main(test, acquired.roster(), seated, open.stopped.is_some()).await {
+                    Main::Done(attempt, done) => {
+                        seats = done;
+                        attempt
+                    }
+                    Main::Paused(seats) => {
+                        let steps = Some(RunnerState::of(&test.steps, &seats));
+                        return Ok(Attempted::paused(which.attempt, acquired.roster(), steps, None));
+                    }
+                }
             }
-            Err(e) => self.not_acquired(test, id, e, plan),
+            Err(AcquireError::Halted(Halt::Pause)) => {
+                let payload = Payload { attempt: which.attempt, ..Payload::new() };
+                return Ok(Attempted::Paused(Box::new(payload)));
+            }
+            Err(e) => self.not_acquired(test, &open, e, plan),
         };
         // Without targets there is nothing that another attempt could change.
-        let is_over = done.outcome == Outcome::Passed || is_last || test.offer.planned() == Some(0);
-        let again = !is_over && !done.is_cut && done.failure.is_none() && self.stops.reason().is_none();
-        let stopped = TestStopped {
-            id: SectionRef::own(id),
-            outcome: Some(done.outcome),
-            reason: done.reason,
-            retried: again.then_some(true),
-            ended: None,
-            ..Default::default()
+        let is_over = done.outcome == Outcome::Passed || which.is_last || test.offer.planned() == Some(0);
+        let (stopped, ended, again) = match open.stopped.take() {
+            // It ended before the job was halted; what was said of it then holds.
+            Some((stopped, ended)) => {
+                let again = stopped.retried == Some(true);
+                (stopped, Some(ended), again)
+            }
+            None => {
+                let again =
+                    !is_over && !done.is_cut && done.failure.is_none() && self.stops.reason().is_none();
+                let stopped = TestStopped {
+                    id: SectionRef::own(open.id),
+                    outcome: Some(done.outcome),
+                    reason: done.reason,
+                    retried: again.then_some(true),
+                    ..Default::default()
+                };
+                (stopped, None, again)
+            }
         };
+        let now = ended.unwrap_or_else(|| self.recorder.now());
         // What is to be said if it is the last one after all: it ended now, and for this reason.
-        let last = TestStopped {
-            reason: None,
-            retried: Some(false),
-            ended: Some(self.recorder.now().0),
-            ..stopped.clone()
-        };
+        let last = TestStopped { reason: None, retried: Some(false), ended: Some(now.0), ..stopped.clone() };
+        let sections: Vec<u64> = seats.iter().map(Seat::section).collect();
         let has_cleanup = !test.cleanup.is_empty() && !seats.is_empty();
         if has_cleanup {
             // The attempt is over; the targets are held until the clean-up is.
-            self.recorder.record(stopped.clone());
-            self.clean_up(test, run, attempt, seats).await;
+            if ended.is_none() {
+                self.recorder.record(stopped.clone());
+            }
+            let cleanup = open.cleanup.take();
+            if let Some(seats) = self.clean_up(test, which, seats, cleanup).await
+                && let Ok(acquired) = &acquired
+            {
+                let state = Some(RunnerState::of(&test.cleanup, &seats));
+                return Ok(Attempted::paused(which.attempt, acquired.roster(), None, state));
+            }
         }
-        for section in released {
+        for section in sections.into_iter().filter(|section| !open.released.contains(section)) {
             self.recorder.record(TargetReleased { id: SectionRef::own(section) });
             self.recorder.room().await;
         }
-        if !has_cleanup {
+        if !has_cleanup && ended.is_none() {
             self.recorder.record(stopped);
         }
         self.recorder.room().await;
@@ -167,20 +226,43 @@ impl Job {
         }
         match done.failure {
             Some(failure) => Err(failure),
-            None if again => Ok(Attempted::Failed(last)),
-            None if is_over && !done.is_cut => Ok(Attempted::Done(done.status)),
+            None if again => Ok(Attempted::Failed(last, now)),
+            None if (is_over || ended.is_some()) && !done.is_cut => Ok(Attempted::Done(done.status)),
             None => Ok(Attempted::Stopped),
         }
     }
 
-    fn start(
+    /// The targets of an attempt: those that it had, or new ones.
+    async fn acquire_for<'a, 'p>(
         &self,
-        test: &PreparedTest<'_>,
-        run: SectionRef,
-        attempt: u32,
-        targets: Option<usize>,
-        cleanup: bool,
-    ) -> u64 {
+        test: &'a PreparedTest<'p>,
+        plan: &Plan,
+        open: &OpenAttempt,
+    ) -> Result<Acquired<'a, 'p>, AcquireError> {
+        if let Some(why) = &open.acquire_error {
+            return Err(AcquireError::Failed(why.clone()));
+        }
+        if !open.seats.is_empty() {
+            let acquired = match &test.offer {
+                Offer::All(roster) => Acquired::Known(roster),
+                // A file may say something else by now: those that were found stay.
+                Offer::File(_) => Acquired::Found(Roster::new(targets(&open.seats))),
+            };
+            let is_cleaned =
+                test.cleanup.is_empty() || open.cleanup.as_ref().is_some_and(|open| open.is_done);
+            if open.stopped.is_none() || !is_cleaned {
+                let again = self.locks.take_again(&acquired.roster().unique()).await;
+                again.map_err(AcquireError::Lost)?;
+            }
+            return Ok(acquired);
+        }
+        // Held, and not recorded: they are offered anew, and others may be chosen.
+        let _runs_out = self.locks.release(plan.release_timeout.to_std()).await;
+        self.acquire(&test.offer, plan.acquire_timeout.to_std()).await
+    }
+
+    fn start(&self, test: &PreparedTest<'_>, which: Which, targets: Option<usize>, cleanup: bool) -> u64 {
+        let Which { run, attempt, .. } = which;
         let PlannedTest { name, index, .. } = test.planned;
         let name = if cleanup { format!("{name} [CLEANUP]") } else { name.clone() };
         let id = self.node();
@@ -200,7 +282,13 @@ impl Job {
         id
     }
 
-    fn not_acquired(&self, test: &PreparedTest<'_>, id: u64, e: &AcquireError, plan: &Plan) -> Attempt {
+    fn not_acquired(
+        &self,
+        test: &PreparedTest<'_>,
+        open: &OpenAttempt,
+        e: &AcquireError,
+        plan: &Plan,
+    ) -> Attempt {
         let mut attempt = Attempt {
             outcome: Outcome::Errored,
             reason: None,
@@ -210,7 +298,10 @@ impl Job {
         };
         match e {
             AcquireError::Failed(error) => {
-                self.recorder.record(TargetAcquireErr { test: SectionRef::own(id), error: error.clone() });
+                if open.acquire_error.is_none() {
+                    let test = SectionRef::own(open.id);
+                    self.recorder.record(TargetAcquireErr { test, error: error.clone() });
+                }
                 attempt.status.acquire_error = Some(error.clone());
                 attempt.reason = Some(error.clone());
             }
@@ -218,6 +309,10 @@ impl Job {
                 let why = format!("target manager acquire timed out after {}", plan.acquire_timeout);
                 attempt.reason = Some(why.clone());
                 attempt.failure = Some(Failure(why));
+            }
+            AcquireError::Lost(why) => {
+                attempt.reason = Some(why.clone());
+                attempt.failure = Some(Failure(why.clone()));
             }
             AcquireError::Halted(Halt::Stop(why)) => {
                 attempt.outcome = why.outcome();
@@ -229,119 +324,89 @@ impl Job {
         attempt
     }
 
-    /// The targets are held: they go through the steps.
+    /// The targets are held: they go through the steps, unless they have been through them.
     async fn main<'t>(
         self: &Arc<Self>,
         test: &'t PreparedTest<'_>,
         roster: &'t Roster<'_>,
-        id: u64,
+        mut seats: Vec<Seat<'t>>,
+        is_over: bool,
     ) -> Main<'t> {
-        let mut sections = Vec::new();
-        let mut seats: Vec<Seat<'t>> = Vec::new();
-        for (target, place, is_first) in roster.listed() {
-            if is_first {
-                sections.push(self.acquired(id, target));
-                seats.push(Seat::new(target, sections[place]));
-            } else {
-                // A target that is listed twice runs once and counts twice, as in ConTest (specs/contest.md 4).
-                seats[place].add_twin(self.held(
-                    id,
-                    target,
-                    Some("listed again: it runs once and counts twice"),
-                ));
-            }
-            self.recorder.room().await;
-        }
         let scope = match self.stops.enter(Phase::Steps) {
             Ok(scope) => scope,
             Err(e) => {
                 let why = format!("no file descriptors left ({e}): raise `ulimit -n`");
                 let failure = Some(Failure(why.clone()));
                 let (outcome, reason, status) = (Outcome::Errored, Some(why), test.status());
-                return Main {
-                    attempt: Attempt { outcome, reason, status, is_cut: false, failure },
-                    sections,
-                    seats,
-                };
+                return Main::Done(Attempt { outcome, reason, status, is_cut: false, failure }, seats);
             }
         };
         let timeout = test.planned.extensions.timeout;
-        let seats = Pipeline::new(self, &test.steps, seats, scope.clone(), timeout).run().await;
+        if !is_over {
+            seats = self.through(&test.steps, seats, &scope, timeout).await;
+            if seats.iter().any(Seat::is_parked) {
+                return Main::Paused(seats);
+            }
+        }
         let mut status = test.status();
         status.total = roster.len() as u64;
         status.succeeded = roster.runs_as().iter().filter(|place| seats[**place].has_passed()).count() as u64;
         let attempt = self.judge(status, &scope);
-        Main { attempt, sections, seats }
+        Main::Done(attempt, seats)
     }
 
-    fn acquired(&self, test: u64, target: &Target) -> u64 {
-        let id = self.node();
-        let text = |address: Option<std::net::IpAddr>| address.map(|address| address.to_string());
-        let target = event::Target {
-            id: target.id.clone(),
-            fqdn: Some(&target.fqdn).filter(|fqdn| !fqdn.is_empty()).cloned(),
-            primary_ipv4: text(target.primary_ipv4),
-            primary_ipv6: text(target.primary_ipv6),
-        };
-        self.recorder.record(TargetAcquired { id, test: SectionRef::own(test), target });
-        id
+    /// Targets through steps, until each has ended or was parked.
+    async fn through<'t>(
+        self: &Arc<Self>,
+        steps: &[Step],
+        seats: Vec<Seat<'t>>,
+        scope: &Scope,
+        timeout: Option<GoDuration>,
+    ) -> Vec<Seat<'t>> {
+        let mut seats = Pipeline::new(self, steps, seats, scope.clone(), timeout).run().await;
+        if scope.is_stopped() && seats.iter().any(Seat::is_parked) {
+            // It was stopped while it was being paused: nobody goes on.
+            seats.iter_mut().for_each(Seat::unpark);
+            seats = Pipeline::new(self, steps, seats, scope.clone(), None).run().await;
+        }
+        seats
     }
 
-    /// A section for a target that is held already.
-    fn held(&self, test: u64, target: &Target, description: Option<&str>) -> u64 {
-        let id = self.node();
-        self.recorder.record(SectionStarted {
-            id,
-            parent: SectionRef::own(test),
-            r#type: "Target".to_owned(),
-            name: target.id.clone(),
-            began: None,
-            description: description.map(str::to_owned),
-            source: None,
-            parameters: None,
-            extra: None,
-            peer_id: None,
-            ..Default::default()
-        });
-        id
-    }
-
-    /// The clean-up steps, on all targets, whatever came of them; errors are recorded and change nothing.
+    /// The clean-up steps, on all targets, whatever came of them; errors are recorded and change nothing. Gives the
+    /// seats back when it was paused.
     async fn clean_up<'t>(
         self: &Arc<Self>,
         test: &PreparedTest<'_>,
-        run: SectionRef,
-        attempt: u32,
+        which: Which,
         seats: Vec<Seat<'t>>,
-    ) {
+        open: Option<Cleanup>,
+    ) -> Option<Vec<Seat<'t>>> {
+        if open.as_ref().is_some_and(|open| open.is_done) {
+            return None;
+        }
         let Ok(scope) = self.stops.enter(Phase::Cleanup) else {
             self.recorder.notice("no file descriptors left: there was no clean-up; raise `ulimit -n`");
-            return;
+            return None;
         };
-        if scope.is_stopped() {
-            return;
+        if scope.is_stopped() && open.is_none() {
+            return None;
         }
-        let id = self.start(test, run, attempt, Some(seats.len()), true);
-        let mut again = Vec::with_capacity(seats.len());
-        for seat in seats {
-            let section = self.held(id, seat.target, None);
-            again.push(seat.again(section));
-            self.recorder.room().await;
+        let Cleanup { id, seats: before, .. } = open.unwrap_or_else(|| Cleanup {
+            id: self.start(test, which, Some(seats.len()), true),
+            ..Cleanup::default()
+        });
+        let again = self.seats_again(id, seats, before).await;
+        let seats = self.through(&test.cleanup, again, &scope, None).await;
+        if seats.iter().any(Seat::is_parked) {
+            return Some(seats);
         }
-        let seats = Pipeline::new(self, &test.cleanup, again, scope.clone(), None).run().await;
         let mut status = test.status();
         status.total = seats.len() as u64;
         status.succeeded = seats.iter().filter(|seat| seat.has_passed()).count() as u64;
         let Attempt { outcome, reason, .. } = self.judge(status, &scope);
         let id = SectionRef::own(id);
-        self.recorder.record(TestStopped {
-            id,
-            outcome: Some(outcome),
-            reason,
-            retried: None,
-            ended: None,
-            ..Default::default()
-        });
+        self.recorder.record(TestStopped { id, outcome: Some(outcome), reason, ..Default::default() });
+        None
     }
 
     /// How an attempt ended whose targets have been through its steps, as far as they came.
@@ -366,9 +431,21 @@ impl Job {
 }
 
 /// What became of the steps of an attempt.
-struct Main<'t> {
-    attempt: Attempt,
-    /// The sections of the targets that are held.
-    sections: Vec<u64>,
-    seats: Vec<Seat<'t>>,
+enum Main<'t> {
+    /// Each target came to its end.
+    Done(Attempt, Vec<Seat<'t>>),
+    /// Some were parked.
+    Paused(Vec<Seat<'t>>),
+}
+
+impl Attempted {
+    fn paused(
+        attempt: u32,
+        roster: &Roster<'_>,
+        steps: Option<RunnerState>,
+        cleanup: Option<RunnerState>,
+    ) -> Attempted {
+        let targets = roster.unique().into_iter().cloned().collect();
+        Attempted::Paused(Box::new(Payload { attempt, targets, steps, cleanup, ..Payload::new() }))
+    }
 }

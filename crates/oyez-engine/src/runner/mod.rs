@@ -13,10 +13,16 @@
 //! renewal of leases to a third.
 
 mod attempt;
+mod begin;
 mod command;
 mod job;
+mod orders;
 mod pipeline;
+mod reopen;
 mod roster;
+mod seating;
+mod snapshot;
+mod standing;
 #[expect(dead_code, reason = "the steps that take their time come next")]
 mod visit;
 
@@ -24,15 +30,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use oyez_model::event::{Artifact, JobStateChanged, JobSubmitted, ProducerJoined, ProducerLeft, RawJson};
-use oyez_model::{Guid, JobId, JobSource, JobState, JobUid, SectionRef, Verdict};
-use oyez_store::{Clock, LeaseName, NewEvent, NewJob, Owner, Store, StoreError, SystemClock};
+use oyez_model::event::{JobPaused, JobStateChanged, ProducerLeft, RawJson};
+use oyez_model::{Guid, JobId, JobState, JobUid, Verdict};
+use oyez_store::{Clock, Store, StoreError, SystemClock};
 use tokio::task::JoinHandle;
 
 use crate::control::{Control, Stops};
 use crate::descriptor::Descriptor;
-use crate::environment::ParameterFile;
+use crate::environment::{ParameterFile, SearchPath};
 use crate::error::EngineError;
 use crate::locks::Locks;
 use crate::observer::Observer;
@@ -40,17 +45,10 @@ use crate::plan::Plan;
 use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::{Recorder, Recording};
 use crate::template::Functions;
-use job::Job;
+pub use begin::{JobHandle, Queued};
+use job::{Ending, Job};
+pub use reopen::ReopenError;
 pub(crate) use visit::Visit;
-
-/// The time for which a job's lease is taken at its submission.
-const JOB_LEASE: Duration = Duration::from_secs(10);
-
-/// The pause before the store is asked again for that lease.
-const RETRY: Duration = Duration::from_millis(100);
-
-/// A request and an extended descriptor that are longer than this together are kept as blobs.
-const LONGEST_REQUEST: usize = 4 << 20;
 
 /// A part of an output that goes into one blob.
 const LONGEST_PART: usize = 8 << 20;
@@ -71,6 +69,8 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Clock>,
     /// ConTest's file of parameters for templates: `parameters.json`, where we run.
     pub parameters: ParameterFile,
+    /// Where programs are, for a job that is planned again.
+    pub programs: SearchPath,
 }
 
 impl Default for EngineOptions {
@@ -83,6 +83,7 @@ impl Default for EngineOptions {
             grace: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
             parameters: ParameterFile("parameters.json".into()),
+            programs: SearchPath::from_env(),
         }
     }
 }
@@ -110,39 +111,10 @@ pub struct JobRequest {
     pub host: Option<String>,
     /// The server that took it, if one did.
     pub server_id: Option<String>,
-}
-
-/// A job that was submitted and waits to be run; this process owns it for 10 s.
-#[derive(Debug)]
-pub struct JobHandle {
-    id: JobId,
-    uid: JobUid,
-    plan: Plan,
-    requestor: String,
-    owner: Owner,
-    epoch: u64,
-    /// What was recorded already.
-    first: Vec<NewEvent>,
-}
-
-impl JobHandle {
-    /// Its number in this store.
-    #[must_use]
-    pub fn id(&self) -> JobId {
-        self.id
-    }
-
-    /// Its identity.
-    #[must_use]
-    pub fn uid(&self) -> JobUid {
-        self.uid
-    }
-
-    /// What it will do.
-    #[must_use]
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
+    /// Its place in the queue: the higher is first.
+    pub priority: i32,
+    /// The job that it repeats.
+    pub repeats: Option<JobUid>,
 }
 
 /// How a job ended.
@@ -189,99 +161,6 @@ impl Engine {
         &self.options
     }
 
-    /// Begins a job: it is in the store, in state Started, and owned by this process.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`] when the store does not take it; then nothing was begun.
-    pub async fn submit(&self, request: JobRequest) -> Result<(JobId, JobUid, JobHandle), EngineError> {
-        let clock = &self.options.clock;
-        let host = request.host.unwrap_or_else(host_name);
-        let owner = self.owner(host.clone());
-        let extended = serde_json::to_string(&request.plan.extended(&request.descriptor))
-            .map_err(|e| EngineError::Descriptor(e.to_string()))?;
-        let extensions = request.plan.extensions.clone();
-        let uid = clock.job_uid();
-        let mut submitted = JobSubmitted {
-            uid,
-            name: request.plan.name.clone(),
-            requestor: request.requestor.clone(),
-            source: JobSource::Engine,
-            tags: request.plan.tags.clone(),
-            guids: request.guids,
-            project: extensions.project,
-            variant: extensions.variant,
-            host: Some(host.clone()),
-            server_id: request.server_id,
-            priority: None,
-            request: Some(request.descriptor_text),
-            extended: Some(RawJson(extended)),
-            command: None,
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        };
-        let blobs = self.shorten(&mut submitted).await?;
-        let now = clock.now();
-        let joined = ProducerJoined {
-            pid: Some(u64::from(std::process::id())),
-            ppid: Some(u64::from(std::os::unix::process::parent_id())),
-            host: Some(host),
-            program: Some("oyez run".to_owned()),
-            forked_from: None,
-        };
-        let mut then = vec![NewEvent::new(now, joined)];
-        then.extend(blobs.into_iter().map(|blob| NewEvent::new(now, blob)));
-        then.push(NewEvent::new(now, JobStateChanged { state: JobState::Started, error: None }));
-        let mut first = vec![NewEvent::new(now, submitted.clone())];
-        first.extend(then.iter().cloned());
-        let job = NewJob { time: now, submitted, owner: Some(owner.clone()), then };
-        let id = self.store.create_job(job).await?;
-        let epoch = self.epoch(id, &owner).await?;
-        let (plan, requestor) = (request.plan, request.requestor);
-        Ok((id, uid, JobHandle { id, uid, plan, requestor, owner, epoch, first }))
-    }
-
-    /// The epoch of a job's lease, which came with the job. The job is there already, so a store that is in trouble
-    /// gets some time.
-    async fn epoch(&self, id: JobId, owner: &Owner) -> Result<u64, StoreError> {
-        let end = tokio::time::Instant::now() + self.options.grace;
-        loop {
-            match self.store.acquire(&[LeaseName::Job(id)], owner, Some(id), JOB_LEASE).await {
-                Ok(leases) => return Ok(leases.first().map_or(1, |lease| lease.epoch)),
-                Err(e) if e.is_transient() && tokio::time::Instant::now() < end => {
-                    tokio::time::sleep(RETRY).await;
-                }
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    /// What is too long for an event becomes a blob.
-    async fn shorten(&self, submitted: &mut JobSubmitted) -> Result<Vec<Artifact>, StoreError> {
-        let length = |text: Option<&str>| text.map_or(0, str::len);
-        let extended = submitted.extended.as_ref().map(|json| json.0.as_str());
-        if length(submitted.request.as_deref()) + length(extended) <= LONGEST_REQUEST {
-            return Ok(Vec::new());
-        }
-        let texts = [
-            ("request", submitted.request.take(), "text/plain"),
-            ("extended-descriptor.json", submitted.extended.take().map(|json| json.0), "application/json"),
-        ];
-        let mut blobs = Vec::new();
-        for (name, text, mime) in texts {
-            let Some(text) = text else { continue };
-            let size = text.len() as u64;
-            let blob = self.store.put_blob(Bytes::from(text)).await?;
-            let (name, mime) = (name.to_owned(), mime.to_owned());
-            blobs.push(Artifact { id: SectionRef::JOB, name, mime, blob, size, rest_of: None });
-        }
-        Ok(blobs)
-    }
-
-    fn owner(&self, host: String) -> Owner {
-        let pid = std::process::id();
-        let me = i32::try_from(pid).ok().and_then(crate::process::started);
-        Owner { host, pid, started: me.unwrap_or(0), token: self.options.clock.random() }
-    }
-
     /// Runs a job to its end. All of the job's own failures are its state; what was recorded is kept when this
     /// returns.
     ///
@@ -296,8 +175,8 @@ impl Engine {
         control: Control,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<JobEnd, EngineError> {
-        let JobHandle { id, uid, plan, requestor, owner, epoch, first } = handle;
-        let stops = Stops::new(control);
+        let JobHandle { id, uid, plan, requestor, owner, epoch, first, prior, standing, inherited } = handle;
+        let stops = Stops::new(control.clone());
         if let Some(observer) = &observer {
             (1..).zip(&first).for_each(|(seq, event)| observer.event(seq, event));
         }
@@ -310,20 +189,28 @@ impl Engine {
             stops: stops.clone(),
             grace: self.options.grace,
         };
-        let recorder = Recorder::new(recording, first.len() as u64);
+        let recorder = Recorder::new(recording, standing.recorded);
         drop(first);
-        let locks =
-            Locks::new(self.store.clone(), owner, id, stops.clone(), recorder.clone(), self.options.grace);
+        let locks = Locks::new(
+            self.store.clone(),
+            owner,
+            id,
+            stops.clone(),
+            recorder.clone(),
+            self.options.grace,
+            inherited,
+        );
         let locks = Arc::new(locks);
         let flush = recorder.clone().flush();
         let keeper = Helper(tokio::spawn({
             let locks = locks.clone();
             async move { locks.keep().await }
         }));
+        let listener = Helper(tokio::spawn(orders::obey(self.store.clone(), id, recorder.clone(), control)));
         let job = Arc::new(Job {
             uid,
             requestor,
-            stops,
+            stops: stops.clone(),
             recorder: recorder.clone(),
             locks: locks.clone(),
             pool: self.pool.clone(),
@@ -331,14 +218,37 @@ impl Engine {
             grace: self.options.grace,
             functions: Functions::new(self.options.parameters.clone()),
             handle: tokio::runtime::Handle::current(),
-            nodes: AtomicU64::new(0),
-            is_cancelling: AtomicBool::new(false),
+            nodes: AtomicU64::new(standing.nodes),
+            is_cancelling: AtomicBool::new(prior == JobState::Cancelling),
             left_behind: Mutex::default(),
         });
         let work = async {
-            let (state, error) = job.run(&plan).await;
-            drop(keeper);
-            recorder.record(ProducerLeft {});
+            job.begin(prior, standing.is_started);
+            let ending = job.run(&plan, standing).await;
+            drop((keeper, listener));
+            let (state, error) = match ending {
+                Ending::Over(state, error) => {
+                    recorder.record(ProducerLeft {});
+                    (state, error)
+                }
+                Ending::Paused(mut payload) => {
+                    payload.job = id.0;
+                    payload.is_handed_on = stops.control().pausing().is_some_and(|pause| pause.is_handed_on);
+                    let snapshot = serde_json::to_string(&payload).unwrap_or_default();
+                    // Before the pause is recorded: whoever sees it may rely on it.
+                    match locks.keep_for_later().await {
+                        Ok(()) => {
+                            recorder.record(JobPaused { snapshot: RawJson(snapshot) });
+                            (JobState::Paused, None)
+                        }
+                        Err(e) => {
+                            recorder.record(ProducerLeft {});
+                            let why = format!("its targets could not be kept while it is paused: {e}");
+                            (JobState::PauseFailed, Some(why))
+                        }
+                    }
+                }
+            };
             recorder.record(JobStateChanged { state, error: error.clone() });
             (state, error, recorder.finish().await)
         };
@@ -362,11 +272,4 @@ impl Engine {
         let verdict = self.store.job(id).await.ok().and_then(|info| info.row.verdict);
         Ok(JobEnd { job: id, state, verdict, error })
     }
-}
-
-/// This host's name, as the kernel knows it.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }

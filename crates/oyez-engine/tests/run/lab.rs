@@ -173,6 +173,8 @@ pub fn request(descriptor: &Value) -> JobRequest {
         guids: Vec::new(),
         host: Some("lab".to_owned()),
         server_id: None,
+        priority: 0,
+        repeats: None,
     }
 }
 

@@ -137,6 +137,8 @@ async fn run_job(args: Args, read: Readable, guids: Vec<Guid>) -> Outcome {
         guids,
         host: None,
         server_id: None,
+        priority: 0,
+        repeats: None,
     };
     let (id, uid, handle) = engine.submit(request).await?;
     let style = match args.format {

@@ -166,6 +166,9 @@ impl<'j, 't> Pipeline<'j, 't> {
 
     /// Takes a target as far as it comes without waiting.
     fn go_on(&mut self, at: usize) {
+        if let Some((outcome, error)) = self.seats[at].failed.take() {
+            return self.finish(at, outcome, Some(error));
+        }
         while let Some(step) = self.steps.get(self.seats[at].step) {
             if self.stopped.is_some() || self.scope.is_stopped() {
                 return self.cut(at);

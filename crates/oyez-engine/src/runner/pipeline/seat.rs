@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oyez_model::Time;
+use oyez_model::{Outcome, Time};
 use serde_json::value::RawValue;
 
 use crate::target::Target;
@@ -20,6 +20,8 @@ pub(in crate::runner) struct Seat<'t> {
     pub(in crate::runner) visit: Option<Visiting>,
     pub(in crate::runner) variables: Option<Arc<VariableMap>>,
     pub(super) place: Place,
+    /// It failed in its step before the job was halted; its end is still to be recorded.
+    pub(super) failed: Option<(Outcome, String)>,
 }
 
 /// A visit of a target to a step.
@@ -49,7 +51,16 @@ pub(super) enum Place {
 impl<'t> Seat<'t> {
     /// A target before the first step.
     pub(in crate::runner) fn new(target: &'t Target, section: u64) -> Self {
-        Seat { target, section, twins: Vec::new(), step: 0, visit: None, variables: None, place: Place::Open }
+        Seat {
+            target,
+            section,
+            twins: Vec::new(),
+            step: 0,
+            visit: None,
+            variables: None,
+            place: Place::Open,
+            failed: None,
+        }
     }
 
     /// The same target is listed again.
@@ -63,10 +74,27 @@ impl<'t> Seat<'t> {
     }
 
     /// A target that came to its end before the job was halted.
-    #[expect(dead_code, reason = "going on after a halt comes next")]
     pub(in crate::runner) fn ended(mut self, passed: bool) -> Self {
         self.place = Place::Ended { passed };
         self
+    }
+
+    /// A target that failed in its step before the job was halted.
+    pub(in crate::runner) fn failed(mut self, failed: (Outcome, String)) -> Self {
+        self.failed = Some(failed);
+        self
+    }
+
+    /// A target that was halted ends after all.
+    pub(in crate::runner) fn unpark(&mut self) {
+        if self.is_parked() {
+            self.place = Place::Open;
+        }
+    }
+
+    /// Its section.
+    pub(in crate::runner) fn section(&self) -> u64 {
+        self.section
     }
 
     /// Whether it came through all steps without an error.
@@ -75,7 +103,6 @@ impl<'t> Seat<'t> {
     }
 
     /// Whether it was halted.
-    #[expect(dead_code, reason = "going on after a halt comes next")]
     pub(in crate::runner) fn is_parked(&self) -> bool {
         self.place == Place::Parked
     }
