@@ -8,11 +8,9 @@
 //! | [`service`] | what the service does, whichever way it is asked |
 //! | [`http`] | its doors: ConTest's verbs, the API, and what keeps bad clients from harming good ones |
 //! | [`contest`] | what ConTest's verbs do, and the long reply to `status` |
-//! | [`manager`] | who runs the jobs |
 //! | [`pyats`] | the report server of pyATS on its unix socket |
 
 pub mod contest;
 pub mod http;
-pub mod manager;
 pub mod pyats;
 pub mod service;

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oyez_engine::{Diagnostic, EngineError, Format, JobRequest, ParseOptions, SearchPath, prepare};
+use oyez_engine::{Diagnostic, EngineError, Format, JobRequest, Manager, ParseOptions, SearchPath, prepare};
 use oyez_model::{Guid, JobId, JobUid};
 use oyez_store::{JobReader, Store, StoreError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
-
-use crate::manager::Manager;
 
 /// So many long answers are made at once: each reads a whole job. The others wait for their turn.
 const RENDERS: usize = 4;
@@ -17,8 +15,6 @@ const RENDERS: usize = 4;
 /// How a service presents itself.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceOptions {
-    /// The server's name, in answers and with each job.
-    pub server_id: String,
     /// The tag of this instance, which every job of it gets and without which a job is another instance's.
     pub instance_tag: Option<String>,
 }
@@ -80,10 +76,19 @@ pub enum SubmitError {
     Draining,
     /// The engine cannot take it.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// The thread that read it ended: a fault of Oyez.
     #[error("the descriptor could not be read: {0}; this is a fault of Oyez, please report it")]
     Broken(String),
+}
+
+impl From<oyez_engine::SubmitError> for SubmitError {
+    fn from(e: oyez_engine::SubmitError) -> Self {
+        match e {
+            oyez_engine::SubmitError::Closing => SubmitError::Draining,
+            oyez_engine::SubmitError::Engine(e) => SubmitError::Engine(e),
+        }
+    }
 }
 
 /// ConTest's answer to a descriptor: its text of the first error.
@@ -94,12 +99,12 @@ fn first(diagnostics: &[Diagnostic]) -> &str {
 impl Service {
     /// A service that takes jobs; it is ready when [`Service::ready`] has been called.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, jobs: Manager, options: ServiceOptions) -> Service {
+    pub fn new(jobs: Manager, programs: SearchPath, options: ServiceOptions) -> Service {
         Service(Arc::new(Inner {
-            store,
+            store: jobs.store().clone(),
             jobs,
             options,
-            programs: SearchPath::from_env(),
+            programs,
             renders: Semaphore::new(RENDERS),
             is_ready: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
@@ -117,6 +122,12 @@ impl Service {
     #[must_use]
     pub fn jobs(&self) -> &Manager {
         &self.0.jobs
+    }
+
+    /// The server's name, in answers and with each job.
+    #[must_use]
+    pub fn server_id(&self) -> &str {
+        self.0.jobs.server_id()
     }
 
     /// How it presents itself.
@@ -177,7 +188,7 @@ impl Service {
     }
 
     fn prepared(&self, submission: Submission) -> Result<(JobRequest, Vec<Diagnostic>), SubmitError> {
-        let Submission { descriptor: bytes, format, require_version, requestor, guids, priority: _ } =
+        let Submission { descriptor: bytes, format, require_version, requestor, guids, priority } =
             submission;
         let options = ParseOptions { format, require_version };
         let prepared = prepare(&bytes, &options, &self.0.programs);
@@ -196,7 +207,10 @@ impl Service {
             requestor,
             guids,
             host: None,
-            server_id: Some(self.0.options.server_id.clone()),
+            // The manager knows it.
+            server_id: None,
+            priority,
+            repeats: None,
         };
         Ok((request, prepared.diagnostics))
     }

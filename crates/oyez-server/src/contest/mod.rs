@@ -5,20 +5,19 @@
 pub mod spool;
 pub mod status;
 
-use oyez_engine::Format;
+use oyez_engine::{ControlError, Format};
 use oyez_model::event::Control;
 use oyez_model::{JobId, tags};
 use oyez_store::{JobFilter, JobInfo, StoreError};
 use oyez_wire::contest::reply::{Data, answer, text};
 use oyez_wire::contest::{API_VERSION, request::Request};
 
-use crate::manager::ControlError;
 use crate::service::{Service, Submission};
 use spool::Spool;
 
 /// Does what was asked; the body of the answer, which is always 200.
 pub async fn done(service: &Service, request: Request) -> Spool {
-    let server = &service.options().server_id;
+    let server = service.server_id();
     let short = |data: Data, error: Option<String>| Spool::from(answer(server, &data, error.as_deref()));
     match request {
         Request::Start { requestor, descriptor } => match start(service, requestor, descriptor).await {
@@ -73,7 +72,7 @@ async fn status(service: &Service, job: u64) -> Result<Spool, String> {
     if let Some(tag) = other_instance(service, &info) {
         return Err(text::other_instance(job, tag));
     }
-    let server = service.options().server_id.clone();
+    let server = service.server_id().to_owned();
     let reply = service.render(JobId(job), move |reader| {
         let mut out = Spool::default();
         status::write(&server, reader, &mut out)?;

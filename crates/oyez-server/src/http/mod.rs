@@ -38,7 +38,6 @@ use axum::routing::get;
 use crate::service::Service;
 
 /// All doors of a service, for requests that name one of these hosts.
-#[must_use]
 pub fn router(service: Service, hosts: Hosts) -> Router {
     Router::new()
         .route("/healthz", get(health::live))

@@ -2,18 +2,17 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use oyez_engine::Diagnostic;
+use oyez_engine::{ControlError, Diagnostic, EngineError};
 use oyez_store::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::manager::ControlError;
 use crate::service::SubmitError;
 
 /// An error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// Which kind: `urn:oyez:problem:` and a word. The words: `descriptor`, `no-job`, `ambiguous`, `state`, `elsewhere`,
+    /// Which kind: `urn:oyez:problem:` and a word. The words: `descriptor`, `no-job`, `ambiguous`, `state`,
     /// `request`, `too-large`, `too-slow`, `media-type`, `host`, `no-such-path`, `method`, `draining`, `store`, `fault`.
     #[serde(rename = "type")]
     #[schema(example = "urn:oyez:problem:no-job")]
@@ -70,12 +69,11 @@ impl From<&Diagnostic> for DescriptorError {
 }
 
 /// What each kind is called.
-const TITLES: [(&str, &str); 15] = [
+const TITLES: [(&str, &str); 14] = [
     ("descriptor", "The job descriptor is wrong"),
     ("no-job", "There is no such job"),
     ("ambiguous", "Several jobs have this guid"),
     ("state", "The job is in a state in which this cannot be done"),
-    ("elsewhere", "Another process runs the job"),
     ("request", "The request makes no sense"),
     ("too-large", "The request is too large"),
     ("too-slow", "The request came too slowly"),
@@ -140,14 +138,11 @@ impl From<StoreError> for Problem {
 
 impl From<ControlError> for Problem {
     fn from(e: ControlError) -> Self {
-        let (status, word) = match &e {
+        let (status, word) = match e {
             ControlError::NoJob(_) => (StatusCode::NOT_FOUND, "no-job"),
-            ControlError::Ended { .. } | ControlError::WrongState { .. } => (StatusCode::CONFLICT, "state"),
-            ControlError::Elsewhere { .. } => (StatusCode::CONFLICT, "elsewhere"),
-            ControlError::Store(_) => {
-                let ControlError::Store(e) = e else { return Problem::request(e.to_string()) };
-                return e.into();
-            }
+            ControlError::Store(e) => return e.into(),
+            ControlError::Submit(e) => return SubmitError::from(e).into(),
+            _ => (StatusCode::CONFLICT, "state"),
         };
         Problem::new(status, word, e.to_string())
     }
@@ -167,7 +162,7 @@ impl From<SubmitError> for Problem {
                 Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "descriptor", detail) }
             }
             SubmitError::Draining => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", e.to_string()),
-            SubmitError::Engine(oyez_engine::EngineError::Store(e)) => e.into(),
+            SubmitError::Engine(EngineError::Store(e)) => e.into(),
             SubmitError::Engine(_) | SubmitError::Broken(_) => {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", e.to_string())
             }

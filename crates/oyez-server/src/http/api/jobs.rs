@@ -28,7 +28,7 @@ pub(super) async fn version(State(service): State<Service>) -> Json<Version> {
         oyez: env!("CARGO_PKG_VERSION").to_owned(),
         descriptor: DESCRIPTOR_VERSION.to_owned(),
         contest: API_VERSION,
-        server: service.options().server_id.clone(),
+        server: service.server_id().to_owned(),
     })
 }
 
