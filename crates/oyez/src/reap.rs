@@ -47,6 +47,10 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// How it is known that nobody runs this job any more.
 fn is_gone(info: &JobInfo) -> Option<String> {
+    if info.row.server_id.is_some() {
+        // A job of a server waits for the next one, which takes it up.
+        return None;
+    }
     let quiet = SystemClock.now().since(info.row.submitted) > 15_000_000_000;
     match &info.owner {
         Some((owner, _)) if owner.host == host() => {
