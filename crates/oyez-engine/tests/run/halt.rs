@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use oyez_engine::{Control, EngineOptions, JobEnd, Observer};
+use oyez_engine::{Control, EngineOptions, JobEnd, Observer, ReopenError};
 use oyez_model::{Event, EventBody, JobId, JobState, Outcome, Verdict};
 use oyez_store::{Clock, MemoryStore, NewEvent, SystemClock};
 use serde_json::{Value, json};
@@ -186,7 +186,16 @@ async fn with_deaths(every: u64) -> (Lab, JobId, JobEnd, u64) {
         assert!(deaths < 400, "it comes nowhere");
         // Its leases run out.
         clock.0.fetch_add(11_000_000_000, Ordering::Relaxed);
-        handle = lab.engine.reopen(id).await.unwrap();
+        handle = match lab.engine.reopen(id).await {
+            Ok(handle) => handle,
+            // It had come to its end just before.
+            Err(ReopenError::Ended { .. }) => {
+                let row = lab.store.job(id).await.unwrap().row;
+                let end = JobEnd { job: id, state: row.state, verdict: row.verdict, error: row.error };
+                return (lab, id, end, deaths);
+            }
+            Err(e) => panic!("{e}"),
+        };
     }
 }
 
