@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use oyez_engine::template::{StepVariables, VariableError};
 use oyez_engine::{
-    Environment, Expression, FetchLimits, Functions, GoDuration, ParseOptions, Subject, Target, Template, Uri,
-    parse_descriptor, prepare,
+    Environment, Expression, FetchLimits, Functions, GoDuration, ParseOptions, Subject, Target, Template,
+    Uri, parse_descriptor, prepare,
 };
 
 /// A machine where every other program is there.

@@ -4,6 +4,7 @@ use std::io::BufReader;
 
 use oyez_model::{SectionRef, Time};
 use oyez_wire::formats::junit::{Limits, Reader, Tests};
+use oyez_wire::formats::ocp;
 
 use crate::model::Folder;
 
@@ -27,5 +28,30 @@ pub fn junit(bytes: &[u8]) {
     let _ = (reader.notes(), reader.position());
     let unfinished = reader.unfinished().cloned();
     tests.end(unfinished, &mut |body| folder.say(body));
+    folder.finish();
+}
+
+/// The output of an OCP diagnostic, from its bytes to the rows of a job.
+pub fn ocp(bytes: &[u8]) {
+    let (first, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+    // Pieces of any size must read the same.
+    let read = |size: usize| {
+        let (mut reader, mut items) = (ocp::Reader::new(), Vec::new());
+        bytes.chunks(size).for_each(|piece| reader.push(piece, &mut |item| items.push(item)));
+        reader.end(&mut |item| items.push(item));
+        items
+    };
+    let items = read(usize::from(*first) + 1);
+    assert_eq!(items, read(bytes.len().max(1)));
+    let mut run = ocp::Run::new(SectionRef::own(1));
+    let (mut folder, mut nodes) = (Folder::new(), 1);
+    for item in items {
+        let mut node = || {
+            nodes += 1;
+            nodes
+        };
+        run.item(item, &mut node, &mut |body| folder.say(body));
+    }
+    run.end();
     folder.finish();
 }

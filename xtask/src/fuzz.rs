@@ -28,8 +28,9 @@ pub struct Arguments {
 }
 
 /// The fuzzers: what each feeds stands in `fuzz/src`.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "junit",
+    "ocp",
     "pickle",
     "pickle_again",
     "frame",

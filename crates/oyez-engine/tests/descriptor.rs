@@ -89,8 +89,7 @@ fn all_that_is_wrong_is_said_at_once_with_its_place() {
                 step(3, "parameters.text")
             ),
             format!(
-                "error: {}: TestStep ehco is not registered (hint: did you mean \"Echo\"? There are: cmd, echo, \
-                 sleep, variables)",
+                "error: {}: TestStep ehco is not registered (hint: did you mean \"Echo\"?)",
                 step(0, "name")
             ),
             format!(

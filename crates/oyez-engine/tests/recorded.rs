@@ -32,8 +32,18 @@ impl Environment for Machine {
 }
 
 /// Steps, target managers and fetchers that are built in, in lower case.
-const BUILT_IN: [&str; 7] =
-    ["cmd", "echo", "sleep", "variables", "targetlist", "csvfiletargetmanager", "literal"];
+const BUILT_IN: [&str; 10] = [
+    "cmd",
+    "echo",
+    "sleep",
+    "variables",
+    "randecho",
+    "gathercmd",
+    "waitport",
+    "targetlist",
+    "csvfiletargetmanager",
+    "literal",
+];
 
 fn golden() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/contest");

@@ -240,7 +240,7 @@ impl Manager {
             let is_done = {
                 let state = self.0.lock();
                 let drains = state.closing == Some(Shutdown::Drain);
-                state.running.is_empty() && !(drains && !state.queue.is_empty())
+                state.running.is_empty() && (!drains || state.queue.is_empty())
             };
             if is_done {
                 break;

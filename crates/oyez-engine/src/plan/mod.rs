@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `build` | a [`Descriptor`] to a [`Plan`], in ConTest's order |
 //! | `fetchers` | where the steps come from |
+//! | `kinds` | the kinds of steps |
 //! | `managers` | where the targets come from |
 //! | `steps` | the parameters of each kind of step |
 //! | `reporters` | those of the reporters |
@@ -13,6 +14,7 @@
 
 mod build;
 mod fetchers;
+mod kinds;
 mod managers;
 mod registry;
 mod reporters;
@@ -21,17 +23,21 @@ mod steps;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use crate::descriptor::{
-    Descriptor, JobExtensions, Parameter, ParseOptions, RetryParameters, StepDescriptor, StepExtensions,
-    TestExtensions, finish, parse_into, parse_stored,
+    Descriptor, JobExtensions, ParseOptions, RetryParameters, StepDescriptor, StepExtensions, TestExtensions,
+    finish, parse_into, parse_stored,
 };
 use crate::diagnostic::{Diagnostic, Path, Sink};
 use crate::duration::GoDuration;
 use crate::environment::Environment;
 use crate::reporters::Reporter;
 use crate::target::Target;
+
+pub use kinds::{
+    CmdParameters, ExecParameters, GatherCmdParameters, Protocol, QemuParameters, S3FileUploadParameters,
+    SleepDuration, SshCmdParameters, StepKind, TerminalExpectParameters, WaitPortParameters,
+};
 
 /// How long acquiring and releasing targets may take where the descriptor does not say.
 pub const DEFAULT_TARGET_MANAGER_TIMEOUT: GoDuration = GoDuration::from_secs(300);
@@ -195,66 +201,6 @@ pub struct PlannedStep {
     /// `X-Oyez` of the step.
     #[serde(skip_serializing_if = "StepExtensions::is_empty")]
     pub extensions: StepExtensions,
-}
-
-/// The step plugins.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "plugin", content = "parameters")]
-pub enum StepKind {
-    /// Runs a program for each target.
-    Cmd(CmdParameters),
-    /// Writes a line to the log for each target.
-    Echo {
-        /// The line, a template.
-        text: Parameter,
-    },
-    /// Waits, each target for itself.
-    Sleep {
-        /// How long.
-        duration: SleepDuration,
-    },
-    /// Sets variables for each target.
-    #[serde(rename = "variables")]
-    Variables(Vec<(String, Box<RawValue>)>),
-}
-
-impl StepKind {
-    /// The plugin's own name, as it stands in status and reports.
-    #[must_use]
-    pub fn plugin(&self) -> &'static str {
-        match self {
-            StepKind::Cmd(_) => "Cmd",
-            StepKind::Echo { .. } => "Echo",
-            StepKind::Sleep { .. } => "Sleep",
-            StepKind::Variables(_) => "variables",
-        }
-    }
-}
-
-/// The parameters of `cmd`.
-#[derive(Debug, Clone, Serialize)]
-pub struct CmdParameters {
-    /// The program: where it was found, or the absolute path that was given.
-    pub executable: PathBuf,
-    /// Its arguments, each a template.
-    pub args: Vec<Parameter>,
-    /// Where it runs, a template; `None`, or empty when expanded, is where we run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dir: Option<Parameter>,
-    /// Whether its standard output is an event as well (`CmdStdout`).
-    pub emit_stdout: bool,
-    /// Whether its standard error is.
-    pub emit_stderr: bool,
-}
-
-/// How long to sleep.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub enum SleepDuration {
-    /// So long; a negative time is none.
-    Fixed(GoDuration),
-    /// A template of a duration. ConTest knows none here.
-    Template(Parameter),
 }
 
 /// A reporter of the plan.

@@ -50,7 +50,11 @@ pub(super) fn attend(launch: &Launch, task: &mut dyn Task, buffer: &mut [u8]) ->
 fn spawn(launch: &Launch) -> Result<Child, String> {
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).envs(launch.cookie.pairs()).process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stdin = match &launch.stdin {
+        Some(stdin) => stdin.try_clone().map_err(|e| format!("dup: {e}"))?.into(),
+        None => Stdio::null(),
+    };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(dir) = &launch.dir {
         command.current_dir(dir);
     }
@@ -333,7 +337,12 @@ impl Attended {
         let Some(output) = &self.outputs[at] else { return };
         match rustix::io::read(output, &mut *buffer) {
             Ok(0) => self.outputs[at] = None,
-            Ok(length) => self.capture.push(STREAMS[at], &buffer[..length], Instant::now(), task),
+            Ok(length) => {
+                let bytes = &buffer[..length];
+                if task.heard(STREAMS[at], bytes) {
+                    self.capture.push(STREAMS[at], bytes, Instant::now(), task);
+                }
+            }
             Err(Errno::INTR | Errno::AGAIN) => {}
             Err(e) => {
                 say(task, &format!("its output cannot be read any more: {e}"));

@@ -38,6 +38,11 @@ pub struct CaptureLimits {
 
 /// Where captured output goes.
 pub trait OutputSink {
+    /// Bytes have just come, before anything is done with them; says whether they are to be captured.
+    fn heard(&mut self, _stream: Stream, _bytes: &[u8]) -> bool {
+        true
+    }
+
     /// A piece that stands in place.
     fn text(&mut self, stream: Stream, bytes: Vec<u8>);
 

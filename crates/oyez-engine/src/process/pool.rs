@@ -1,6 +1,7 @@
 //! The threads that attend processes, and the slots that bound how many there are.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Launch {
     pub args: Vec<String>,
     /// Where it runs; without one, where we do.
     pub dir: Option<PathBuf>,
+    /// What it reads; without one, nothing.
+    pub stdin: Option<OwnedFd>,
     /// What it carries in its environment.
     pub cookie: Cookie,
     /// What stops it.

@@ -1,6 +1,7 @@
 //! A process of `cmd`, between the thread that attends it and the pipeline: what it prints goes straight into the
 //! journal, its end to the pipeline.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,28 @@ pub(crate) struct Ended {
     pub(crate) stderr: Option<Vec<u8>>,
 }
 
+/// Who hears what a process prints on its standard output, as it comes, on the thread that attends it.
+pub(crate) trait Ear: Send {
+    /// More bytes; says whether they are to be kept as the process's output.
+    fn hear(&mut self, bytes: &[u8]) -> bool;
+
+    /// The output has ended.
+    fn end(&mut self) {}
+}
+
+/// How a process runs.
+#[derive(Default)]
+pub(crate) struct Running {
+    /// Of which stream (standard output, standard error) the begin is given back.
+    pub(crate) wanted: [bool; 2],
+    /// How long it may take.
+    pub(crate) timeout: Option<Duration>,
+    /// What it reads.
+    pub(crate) stdin: Option<OwnedFd>,
+    /// Who hears its standard output.
+    pub(crate) ear: Option<Box<dyn Ear>>,
+}
+
 /// A process of one target.
 pub(super) struct CommandTask {
     recorder: Recorder,
@@ -39,6 +62,7 @@ pub(super) struct CommandTask {
     cut: [u64; 2],
     parts: [u32; 2],
     seat: usize,
+    ear: Option<Box<dyn Ear>>,
     /// Gone once the end was told.
     ended: Option<UnboundedSender<Ended>>,
 }
@@ -59,8 +83,15 @@ impl CommandTask {
             cut: [0; 2],
             parts: [0; 2],
             seat,
+            ear: None,
             ended: Some(ended),
         }
+    }
+
+    /// Somebody hears its standard output.
+    pub(super) fn heard_by(mut self, ear: Option<Box<dyn Ear>>) -> Self {
+        self.ear = ear;
+        self
     }
 
     fn log(&self, stream: Stream, bytes: Vec<u8>) {
@@ -95,6 +126,13 @@ fn place(stream: Stream) -> Option<usize> {
 }
 
 impl OutputSink for CommandTask {
+    fn heard(&mut self, stream: Stream, bytes: &[u8]) -> bool {
+        match &mut self.ear {
+            Some(ear) if stream == Stream::Stdout => ear.hear(bytes),
+            _ => true,
+        }
+    }
+
     fn text(&mut self, stream: Stream, bytes: Vec<u8>) {
         self.take_head(stream, &bytes);
         self.log(stream, bytes);
@@ -125,6 +163,9 @@ impl OutputSink for CommandTask {
 
 impl Task for CommandTask {
     fn ended(mut self: Box<Self>, end: ProcessEnd) {
+        if let Some(mut ear) = self.ear.take() {
+            ear.end();
+        }
         for (event, cut) in ["CmdStdout", "CmdStderr"].into_iter().zip(self.cut) {
             if cut > 0 {
                 let text = format!("{event} leaves out the last {cut} bytes; the output itself has them\n");
@@ -151,13 +192,13 @@ impl Job {
         command: Command,
         section: SectionRef,
         scope: Scope,
-        timeout: Option<Duration>,
+        (timeout, stdin): (Option<Duration>, Option<OwnedFd>),
         task: CommandTask,
     ) {
         let Command { program, args, dir } = command;
-        let cookie = Cookie::new(self.uid, section.resolve(ProducerId::FIRST));
+        let cookie = Cookie::new(self.uid, section.resolve(ProducerId::FIRST), self.epoch);
         let (grace, limits) = (self.grace, self.limits);
-        let launch = Launch { program, args, dir, cookie, scope, grace, timeout, limits };
+        let launch = Launch { program, args, dir, stdin, cookie, scope, grace, timeout, limits };
         let pool = self.pool.clone();
         let task = Box::new(task);
         // Not before the journal says so: whoever reads it after a crash knows what had begun.

@@ -23,7 +23,6 @@ mod roster;
 mod seating;
 mod snapshot;
 mod standing;
-#[expect(dead_code, reason = "the steps that take their time come next")]
 mod visit;
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -46,6 +45,7 @@ use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::{Recorder, Recording};
 use crate::template::Functions;
 pub use begin::{JobHandle, Queued};
+pub(crate) use command::Running;
 use job::{Ending, Job};
 pub use reopen::ReopenError;
 pub(crate) use visit::Visit;
@@ -209,6 +209,7 @@ impl Engine {
         let listener = Helper(tokio::spawn(orders::obey(self.store.clone(), id, recorder.clone(), control)));
         let job = Arc::new(Job {
             uid,
+            epoch,
             requestor,
             stops: stops.clone(),
             recorder: recorder.clone(),

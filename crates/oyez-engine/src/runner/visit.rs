@@ -1,14 +1,13 @@
 //! What a step that takes its time has in hand: one target, and what it may do to the job.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use oyez_model::event::{LogText, Named, RawJson, Stream, VariableEmitted};
 use oyez_model::{EventBody, SectionRef, Time};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::command::{CommandTask, Ended};
+use super::command::{CommandTask, Ended, Running};
 use super::job::Job;
 use super::pipeline::no_variables;
 use crate::process::Slot;
@@ -41,11 +40,13 @@ impl Visit {
     }
 
     /// The section of this visit.
+    #[expect(dead_code, reason = "steps that set variables come next")]
     pub(crate) fn section(&self) -> SectionRef {
         self.section
     }
 
     /// The number of a new node, for a section below this visit.
+    #[expect(dead_code, reason = "steps that set variables come next")]
     pub(crate) fn node(&self) -> u64 {
         self.job.node()
     }
@@ -76,6 +77,7 @@ impl Visit {
     }
 
     /// Sets a variable of this step for the target.
+    #[expect(dead_code, reason = "steps that set variables come next")]
     pub(crate) async fn emit(&mut self, name: &str, value: Box<RawValue>) {
         let json = RawJson(value.get().to_owned());
         Arc::make_mut(self.variables.get_or_insert_default()).set(&self.label, name, value);
@@ -101,24 +103,23 @@ impl Visit {
         }
     }
 
-    /// Runs a process to its end, its output in the visit's log; `wanted` says of which stream (standard output,
-    /// standard error) the begin is given back as well. It is killed when this is dropped.
+    /// 64 random bits.
+    pub(crate) fn random(&self) -> u64 {
+        self.job.recorder.random()
+    }
+
+    /// Runs a process to its end, its output in the visit's log. It is killed when this is dropped.
     ///
     /// # Errors
     /// No file descriptors are left.
-    pub(crate) async fn process(
-        &self,
-        slot: Slot,
-        command: Command,
-        wanted: [bool; 2],
-        timeout: Option<Duration>,
-    ) -> std::io::Result<Ended> {
+    pub(crate) async fn process(&self, slot: Slot, command: Command, how: Running) -> std::io::Result<Ended> {
+        let Running { wanted, timeout, stdin, ear } = how;
         let scope = Scope::new()?;
         let guard = Guard(scope.clone());
         // One process, one end.
         let (to, mut ended) = mpsc::unbounded_channel();
-        let task = CommandTask::new(&self.job, 0, self.section, wanted, to);
-        self.job.start_process(slot, command, self.section, scope.clone(), timeout, task);
+        let task = CommandTask::new(&self.job, 0, self.section, wanted, to).heard_by(ear);
+        self.job.start_process(slot, command, self.section, scope.clone(), (timeout, stdin), task);
         let ended = tokio::select! {
             ended = ended.recv() => ended,
             why = self.stopped() => {

@@ -32,6 +32,33 @@ pub(crate) fn message(text: &[u8]) -> RawJson {
     RawJson(out)
 }
 
+/// A text as Go's `encoding/json` writes it.
+pub(super) fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    push_text(&mut out, text.as_bytes());
+    out
+}
+
+/// `GatherCmdStart`.
+pub(super) fn gather_start(program: &str, args: &[String]) -> RawJson {
+    let mut out = format!("{{\"Path\":{},\"Args\":[{}", text(program), text(program));
+    for arg in args {
+        out.push(',');
+        push_text(&mut out, arg.as_bytes());
+    }
+    out.push_str("]}");
+    RawJson(out)
+}
+
+/// `GatherCmdEnd` of a program that failed; `said` at most so long.
+pub(super) fn gather_end(code: i32, said: &str, longest: usize) -> RawJson {
+    let mut end = longest.min(said.len());
+    while !said.is_char_boundary(end) {
+        end -= 1;
+    }
+    RawJson(format!("{{\"ExitCode\":{code},\"Err\":{}}}", text(&said[..end])))
+}
+
 fn push_text(out: &mut String, text: &[u8]) {
     out.push('"');
     for chunk in text.utf8_chunks() {

@@ -26,6 +26,11 @@ pub(crate) enum Visited {
     Stopped,
 }
 
+/// What a step gives at a pause that needs to know no more than that it had begun.
+pub(crate) fn begun() -> Option<Box<RawValue>> {
+    RawValue::from_string("{}".to_owned()).ok()
+}
+
 /// What can be done with a visit that nobody is on any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resumption {

@@ -4,10 +4,12 @@
 
 mod busy;
 mod cancel;
+mod halt;
 mod hosts;
 mod lab;
 mod order;
 mod output;
+mod plain;
 mod processes;
 mod recorded;
 mod runs;
@@ -16,3 +18,4 @@ mod scale;
 mod skipped;
 mod timeouts;
 mod trouble;
+mod waiting;

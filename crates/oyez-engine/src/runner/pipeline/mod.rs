@@ -429,7 +429,7 @@ impl<'j, 't> Pipeline<'j, 't> {
                 );
                 let timeout = step.timeout.map(GoDuration::to_std);
                 self.running += 1;
-                self.job.start_process(slot, command, id, self.scope.clone(), timeout, task);
+                self.job.start_process(slot, command, id, self.scope.clone(), (timeout, None), task);
             }
         }
     }

@@ -1,10 +1,23 @@
 //! Steps of a descriptor to steps of a plan: their names, labels and parameters (specs/contest.md 1.1, 4).
+//!
+//! | module | plans |
+//! |---|---|
+//! | `plain` | `echo`, `randecho`, `sleep`, `variables` |
+//! | `cmd` | `cmd`, `gathercmd` |
+//! | `network` | `waitport`, `s3fileupload` |
+//! | `remote` | `sshcmd`, `exec` |
+//! | `console` | `terminalexpect`, `qemu` |
+
+mod cmd;
+mod console;
+mod network;
+mod plain;
+mod remote;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::registry::{Kind, find};
-use super::{CmdParameters, PlannedStep, SleepDuration, StepKind};
+use super::{PlannedStep, StepKind};
 use crate::descriptor::{Parameter, StepDescriptor, too_long, warn_unknown};
 use crate::diagnostic::{Path, Sink};
 use crate::duration::GoDuration;
@@ -96,115 +109,17 @@ impl<'e> Planner<'e> {
                 "Cmd" => self.cmd(&mut parameters),
                 "Echo" => self.echo(&mut parameters),
                 "Sleep" => self.sleep(&mut parameters),
-                _ => variables(&mut parameters),
+                "RandEcho" => Planner::randecho(&mut parameters),
+                "waitport" => self.waitport(&mut parameters),
+                "GatherCmd" => self.gathercmd(&mut parameters),
+                "SSHCmd" => self.sshcmd(&mut parameters),
+                "Exec" => self.exec(&mut parameters),
+                "TerminalExpect" => self.terminalexpect(&mut parameters),
+                "Qemu" => self.qemu(&mut parameters),
+                "s3FileUpload" => self.s3fileupload(&mut parameters),
+                _ => plain::variables(&mut parameters),
             }
         })
-    }
-
-    fn cmd(&self, parameters: &mut Parameters<'_>) -> Option<StepKind> {
-        parameters.known(&["executable", "args", "dir", "emit_stdout", "emit_stderr"]);
-        let executable = self.executable(parameters);
-        for (i, arg) in parameters.step.values("args").iter().enumerate() {
-            self.inspect(arg, &parameters.path.field("args").item(i), parameters.sink);
-        }
-        let dir = parameters.step.values("dir").first();
-        if let Some(dir) = dir {
-            self.inspect(dir, &parameters.path.field("dir"), parameters.sink);
-        }
-        for name in ["executable", "dir", "emit_stdout", "emit_stderr"] {
-            parameters.only_one(name);
-        }
-        let (emit_stdout, emit_stderr) = (parameters.bool("emit_stdout"), parameters.bool("emit_stderr"));
-        Some(StepKind::Cmd(CmdParameters {
-            executable: executable?,
-            args: parameters.step.values("args").to_vec(),
-            dir: dir.cloned(),
-            emit_stdout: emit_stdout?,
-            emit_stderr: emit_stderr?,
-        }))
-    }
-
-    fn executable(&self, parameters: &mut Parameters<'_>) -> Option<PathBuf> {
-        let path = parameters.path.field("executable");
-        let name = parameters.step.one("executable");
-        if name.is_empty() {
-            if !parameters.sink.has_error_at(&path) && !parameters.sink.has_error_at(parameters.path) {
-                let message = "invalid or missing 'executable' parameter, must be exactly one string";
-                parameters.sink.error(&path, message).hint("write \"executable\": [\"echo\"]");
-            }
-            return None;
-        }
-        if name.starts_with('/') {
-            let file = PathBuf::from(name.as_ref());
-            if let Err(why) = self.environment.check_executable(&file) {
-                let message = format!("{name} cannot be executed here: {why}");
-                parameters.sink.warning(&path, message).hint("every target will fail unless that changes");
-            }
-            return Some(file);
-        }
-        match self.environment.find_executable(&name) {
-            Ok(found) => Some(found),
-            Err(why) => {
-                let message = format!("cannot find '{name}' executable in PATH: {why}");
-                let error = parameters.sink.error(&path, message);
-                if name.contains(' ') {
-                    error.hint("the program's arguments stand in \"args\"");
-                } else if name.contains("{{") {
-                    error.hint("the name of the program is no template");
-                } else {
-                    error.hint("install it, or give its whole path");
-                }
-                None
-            }
-        }
-    }
-
-    fn echo(&self, parameters: &mut Parameters<'_>) -> Option<StepKind> {
-        parameters.known(&["text"]);
-        parameters.only_one("text");
-        let path = parameters.path.field("text");
-        match parameters.step.values("text").first().filter(|text| !text.text().is_empty()) {
-            Some(text) => {
-                self.inspect(text, &path, parameters.sink);
-                Some(StepKind::Echo { text: text.clone() })
-            }
-            None => {
-                parameters.missing(
-                    "text",
-                    "Missing 'text' field in echo parameters",
-                    "\"text\": [\"hello\"]",
-                );
-                None
-            }
-        }
-    }
-
-    fn sleep(&self, parameters: &mut Parameters<'_>) -> Option<StepKind> {
-        parameters.known(&["duration"]);
-        parameters.only_one("duration");
-        let path = parameters.path.field("duration");
-        let Some(duration) = parameters.step.values("duration").first().filter(|d| !d.text().is_empty())
-        else {
-            let message = "Missing 'duration' field in sleep parameters";
-            parameters.missing("duration", message, "\"duration\": [\"1m30s\"]");
-            return None;
-        };
-        let text = duration.text();
-        if text.contains("{{") {
-            self.inspect(duration, &path, parameters.sink);
-            return Some(StepKind::Sleep { duration: SleepDuration::Template(duration.clone()) });
-        }
-        match text.parse::<GoDuration>() {
-            Ok(duration) => Some(StepKind::Sleep { duration: SleepDuration::Fixed(duration) }),
-            Err(e) => {
-                let message = format!("invalid duration {text:?}: {e}");
-                parameters
-                    .sink
-                    .error(&path, message)
-                    .hint("write a duration with its unit: \"1m30s\", \"300ms\"");
-                None
-            }
-        }
     }
 
     /// Warns of what will go wrong when a template is expanded. ConTest takes it and fails later, so do we.
@@ -252,10 +167,66 @@ impl Parameters<'_> {
         }
     }
 
+    /// The first value of a parameter that must not be empty.
+    fn needed(&mut self, name: &str, message: &str) -> Option<Parameter> {
+        self.only_one(name);
+        let found = self.given(name);
+        if found.is_none() {
+            self.missing(name, message, &format!("\"{name}\": [\"...\"]"));
+        }
+        found
+    }
+
+    /// The first value of a parameter, unless it is empty.
+    fn given(&self, name: &str) -> Option<Parameter> {
+        self.step.values(name).first().filter(|value| !value.text().is_empty()).cloned()
+    }
+
+    /// A whole number as Go's `ParseInt` reads it; what is wrong with it in ConTest's words.
+    fn int(&self, name: &str) -> Result<i64, String> {
+        let text = self.step.one(name);
+        if text.is_empty() {
+            return Err("expected an integer string, got an empty string".to_owned());
+        }
+        let digits = text.strip_prefix(['+', '-']).unwrap_or(&text);
+        let why = if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            "invalid syntax"
+        } else {
+            match text.parse() {
+                Ok(number) => return Ok(number),
+                Err(_) => "value out of range",
+            }
+        };
+        Err(format!("cannot convert '{text}' to int: strconv.ParseInt: parsing {text:?}: {why}"))
+    }
+
+    /// A duration, of which there must be one; `None` when it is wrong, which is said in ConTest's words.
+    fn duration(&mut self, name: &str) -> Option<GoDuration> {
+        let path = self.path.field(name);
+        let [value] = self.step.values(name) else {
+            let message = format!("a single '{name}' should be provided");
+            self.missing(name, &message, &format!("\"{name}\": [\"10s\"]"));
+            return None;
+        };
+        let text = value.text();
+        let parsed = text.parse::<GoDuration>();
+        parsed
+            .map_err(|e| {
+                let message = format!("failed to convert '{text}' duration parameter, err: {e}");
+                self.sink.error(&path, message).hint("write a duration with its unit: \"1m30s\", \"300ms\"");
+            })
+            .ok()
+    }
+
     /// A truth value as Go's `ParseBool` reads it; false when it is not given.
     fn bool(&mut self, name: &str) -> Option<bool> {
+        self.bool_or(name, false)
+    }
+
+    fn bool_or(&mut self, name: &str, when_not_given: bool) -> Option<bool> {
         match self.step.one(name).as_ref() {
-            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+            "" => Some(when_not_given),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
             text => {
                 let why = format!("strconv.ParseBool: parsing {text:?}: invalid syntax");
@@ -265,27 +236,6 @@ impl Parameters<'_> {
             }
         }
     }
-}
-
-fn variables(parameters: &mut Parameters<'_>) -> Option<StepKind> {
-    let mut set = Vec::new();
-    let errors = parameters.sink.errors();
-    for (name, values) in &parameters.step.parameters {
-        let path = parameters.path.field(name);
-        if let Err(e) = check_identifier(name) {
-            parameters.sink.error(&path, format!("invalid variable name: '{name}': {e}"));
-        }
-        match values.as_slice() {
-            [value] => set.push((name.clone(), value.0.clone())),
-            _ if parameters.sink.has_error_at(&path) => {}
-            _ => {
-                let count = values.len();
-                let message = format!("invalid number of parameter '{name}' values: {count} (expected 1)");
-                parameters.sink.error(&path, message);
-            }
-        }
-    }
-    (parameters.sink.errors() == errors).then_some(StepKind::Variables(set))
 }
 
 fn check_label(step: &StepDescriptor, path: &Path<'_>, sink: &mut Sink) {
