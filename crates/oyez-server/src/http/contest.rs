@@ -135,10 +135,8 @@ fn response(status: StatusCode, body: Spool) -> Response {
         headers.insert(header::CONTENT_LENGTH, length.into());
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    if length > SENT_WHOLE {
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    let mut response = Response::new(reply::spooled(body));
+    let body = if length <= SENT_WHOLE { reply::spooled(body) } else { reply::chunked(body) };
+    let mut response = Response::new(body);
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
     response
 }

@@ -15,12 +15,17 @@ use crate::contest::spool::Spool;
 /// Bytes that are read from a file at once.
 const PIECE: usize = 256 << 10;
 
-/// What was made before.
+/// What was made before, sent with its length when it is held in memory.
 pub(super) fn spooled(spool: Spool) -> Body {
     match spool.into_held() {
         Ok(bytes) => Body::from(bytes),
-        Err(spool) => Body::new(Spooled { spool: Arc::new(spool), at: 0, reading: None }),
+        Err(spool) => chunked(spool),
     }
+}
+
+/// What was made before, sent in chunks.
+pub(super) fn chunked(spool: Spool) -> Body {
+    Body::new(Spooled { spool: Arc::new(spool), at: 0, reading: None })
 }
 
 /// A spool on its way out; its file is read on threads that may block.

@@ -21,11 +21,11 @@ type Answer = Result<(StatusCode, Json<Job>), Problem>;
 /// Stop a job
 ///
 /// It starts nothing new, ends what runs, cleans up, releases its targets and reports. With `kill` it ends at once.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/stop", tag = "control", request_body = Option<Asked>,
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/stop", operation_id = "stopJob", tag = "control", request_body = Option<Asked>,
     params(("id" = String, Path, description = "Number, uid, guid, or `latest`")),
     responses(
         (status = 202, body = Job, description = "It was asked; how far it is, its state tells"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It has ended"),
     ))]
 pub(super) async fn stop(State(service): State<Service>, Path(id): Path<String>, request: Request) -> Answer {
@@ -33,11 +33,11 @@ pub(super) async fn stop(State(service): State<Service>, Path(id): Path<String>,
 }
 
 /// Halt a job so that it can go on
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/pause", tag = "control", request_body = Option<Asked>,
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/pause", operation_id = "pauseJob", tag = "control", request_body = Option<Asked>,
     params(("id" = String, Path, description = "Number, uid, guid, or `latest`")),
     responses(
         (status = 202, body = Job, description = "It was asked; how far it is, its state tells"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It does not run"),
     ))]
 pub(super) async fn pause(
@@ -49,11 +49,11 @@ pub(super) async fn pause(
 }
 
 /// Let a job go on that was paused
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/resume", tag = "control", request_body = Option<Asked>,
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/resume", operation_id = "resumeJob", tag = "control", request_body = Option<Asked>,
     params(("id" = String, Path, description = "Number, uid, guid, or `latest`")),
     responses(
         (status = 202, body = Job, description = "It goes on when its turn comes"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It is not paused"),
     ))]
 pub(super) async fn resume(
@@ -67,13 +67,13 @@ pub(super) async fn resume(
 /// Run the same job again
 ///
 /// A new job from the same request, linked to this one.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "control", request_body = Option<Asked>,
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", operation_id = "retryJob", tag = "control", request_body = Option<Asked>,
     params(("id" = String, Path, description = "Number, uid, guid, or `latest`")),
     responses(
-        (status = 201, body = Taken, headers(("Location" = String, description = "The path of the new job"))),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 201, description = "The job, kept", body = Taken, headers(("Location" = String, description = "The path of the new job"))),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It cannot be run again"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The server takes no new jobs, or its store cannot be written", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn retry(
     State(service): State<Service>,

@@ -95,7 +95,7 @@ impl Form {
 ///
 /// By `Accept`: `application/x-ndjson` (when nothing else is said), one object on each line; `text/event-stream`, where
 /// `Last-Event-ID` goes on after that event and an event `end` says that the job has ended.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs",
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", operation_id = "followEvents", tag = "jobs",
     params(
         ("id" = String, Path, description = "Number, uid, guid, or `latest`"),
         ("after" = Option<u64>, Query, description = "Only events after this number; 0 when it is not said"),
@@ -103,9 +103,9 @@ impl Form {
         ("Last-Event-ID" = Option<u64>, Header, description = "The same as `after`, which a browser sends when it comes back"),
     ),
     responses(
-        (status = 200, content((types::EventLine = "application/x-ndjson"), (String = "text/event-stream"))),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The answer", content((types::EventLine = "application/x-ndjson"), (String = "text/event-stream"))),
+        (status = 400, description = "The request makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn follow(
     State(service): State<Service>,

@@ -22,7 +22,7 @@ const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1000;
 
 /// What answers here
-#[utoipa::path(get, path = "/api/v1/version", tag = "server", responses((status = 200, body = Version)))]
+#[utoipa::path(get, path = "/api/v1/version", operation_id = "version", tag = "server", responses((status = 200, description = "The answer", body = Version)))]
 pub(super) async fn version(State(service): State<Service>) -> Json<Version> {
     Json(Version {
         oyez: env!("CARGO_PKG_VERSION").to_owned(),
@@ -36,7 +36,7 @@ pub(super) async fn version(State(service): State<Service>) -> Json<Version> {
 ///
 /// The body is the job descriptor as it is, JSON or YAML. The job is kept when this is answered; it runs when its turn
 /// comes.
-#[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs",
+#[utoipa::path(post, path = "/api/v1/jobs", operation_id = "submitJob", tag = "jobs",
     request_body(content((serde_json::Value = "application/json"), (String = "application/yaml")),
         description = "The job descriptor"),
     params(
@@ -45,11 +45,11 @@ pub(super) async fn version(State(service): State<Service>) -> Json<Version> {
         ("priority" = Option<i32>, Query, description = "Its place in the queue: the higher is first, 0 when it is not said"),
     ),
     responses(
-        (status = 201, body = Taken, headers(("Location" = String, description = "The path of the job"))),
+        (status = 201, description = "The job, kept", body = Taken, headers(("Location" = String, description = "The path of the job"))),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "The descriptor is too long"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The media type is not known", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "All that is wrong with the descriptor, each with its place"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The server takes no new jobs, or its store cannot be written", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn submit(
     State(service): State<Service>,
@@ -106,7 +106,7 @@ pub(super) async fn taken(service: &Service, submitted: Submitted) -> Result<Res
 }
 
 /// List jobs, newest first
-#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
+#[utoipa::path(get, path = "/api/v1/jobs", operation_id = "listJobs", tag = "jobs",
     params(
         ("id" = Option<Vec<u64>>, Query, description = "Only jobs with one of these numbers"),
         ("state" = Option<Vec<String>>, Query, description = "Only jobs in one of these states"),
@@ -117,8 +117,8 @@ pub(super) async fn taken(service: &Service, submitted: Submitted) -> Result<Res
         ("limit" = Option<usize>, Query, description = "At most so many, 1 to 1000; 100 when it is not said"),
     ),
     responses(
-        (status = 200, body = Jobs),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The answer", body = Jobs),
+        (status = 400, description = "The request makes no sense", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn list(
     State(service): State<Service>,
@@ -149,11 +149,11 @@ pub(super) async fn list(
 /// Look at one job
 ///
 /// `{id}` is its number, its uid, a guid that no other job has, or `latest`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs",
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
     params(("id" = String, Path, description = "Number, uid, guid, or `latest`")),
     responses(
-        (status = 200, body = Job),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The answer", body = Job),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "Several jobs have this guid"),
     ))]
 pub(super) async fn one(

@@ -14,15 +14,15 @@ use crate::service::Service;
 /// A document of a job
 ///
 /// Also of one that still runs, as it stands.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/report", tag = "jobs",
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/report", operation_id = "getReport", tag = "jobs",
     params(
         ("id" = String, Path, description = "Number, uid, guid, or `latest`"),
         ("format" = Option<String>, Query, description = "`json` when it is not said; `junit`, `markdown`, `html`, `ctrf`, `tap`, `pyats-json`, `pyats-yaml`, `pyats-xml`, `pyats-summary`"),
     ),
     responses(
         (status = 200, description = "The document, in its own media type", content_type = "application/json", body = serde_json::Value),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The request makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn make(
     State(service): State<Service>,
