@@ -35,8 +35,10 @@
 //! | [`process`] | processes: groups, output, limits, ending whole trees |
 //! | `hosts` | files of targets |
 //! | `locks` | the right to use targets, as leases in the store |
+//! | `line` | who may ask for busy targets next |
 //! | `recorder` | events on their way into the journal |
-//! | [`control`] | cancel and kill |
+//! | [`manager`] | many jobs: a queue, a cap, jobs of servers that are gone |
+//! | [`control`] | pause, cancel and kill |
 //! | [`stop`] | what ends work before its time, and how that reaches who does it |
 //! | [`observer`] | who watches |
 //! | [`error`] | why a job could not be run |
@@ -53,7 +55,9 @@ pub mod error;
 pub mod expression;
 pub mod fetch;
 mod hosts;
+mod line;
 mod locks;
+pub mod manager;
 mod nearest;
 pub mod observer;
 pub mod plan;
@@ -75,10 +79,11 @@ pub use environment::{Environment, ParameterFile, SearchPath};
 pub use error::EngineError;
 pub use expression::Expression;
 pub use fetch::FetchLimits;
+pub use manager::{ControlError, Manager, ManagerOptions, OnRestart, Shutdown, SubmitError};
 pub use observer::Observer;
 pub use plan::{Plan, Prepared, prepare, prepare_stored};
 pub use reporters::{JobStatus, Report, Reporter, RunStatus, TestStatus};
-pub use runner::{Engine, EngineOptions, JobEnd, JobHandle, JobRequest};
+pub use runner::{Engine, EngineOptions, JobEnd, JobHandle, JobRequest, Queued, ReopenError};
 pub use target::Target;
 pub use template::{Functions, Subject, Template};
 pub use uri::Uri;

@@ -138,6 +138,8 @@ pub enum LeaseName {
     Job(JobId),
     /// The use of a target, by its id.
     Target(String),
+    /// To be the server of this name.
+    Server(String),
 }
 
 impl std::fmt::Display for LeaseName {
@@ -145,6 +147,7 @@ impl std::fmt::Display for LeaseName {
         match self {
             LeaseName::Job(id) => write!(f, "job {id}"),
             LeaseName::Target(id) => write!(f, "target {id}"),
+            LeaseName::Server(name) => write!(f, "server {name}"),
         }
     }
 }
@@ -251,6 +254,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         owner: &Owner,
         ttl: Duration,
     ) -> Result<Vec<Lease>, StoreError>;
+
+    /// Who holds a lease that has not run out.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError>;
 
     /// The targets that are held for a job become this owner's, whoever held them for it; those that were taken by
     /// another job meanwhile are not among them. The owner must hold the job's own lease.

@@ -14,9 +14,11 @@
 //!
 //! | module | reads |
 //! |---|---|
+//! | [`contest`] | the HTTP interface of ConTest: verbs, forms, answers |
 //! | [`formats::junit`] | JUnit XML in all its dialects |
 //! | [`formats::ocp`] | the output of OCP Test & Validation diagnostics |
 //! | [`pyats`] | the report server of pyATS: its socket, its calls, its tree of results |
 
+pub mod contest;
 pub mod formats;
 pub mod pyats;

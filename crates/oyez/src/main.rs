@@ -37,6 +37,7 @@ struct Cli {
 enum Command {
     Run(commands::run::Args),
     Exec(commands::exec::Args),
+    Serve(commands::serve::Args),
     Plan(commands::plan::Args),
     Pyats(commands::pyats::Args),
     Import(commands::import::Args),
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(args),
         Command::Exec(args) => commands::exec::run(args),
+        Command::Serve(args) => commands::serve::run(args),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Pyats(args) => commands::pyats::run(args),
         Command::Import(args) => commands::import::run(&args),

@@ -2,7 +2,8 @@
 //!
 //! A process that ends by SIGKILL cannot say so. Whoever opens the store next says it for it: when the owner is known
 //! dead on this host, or its lease has run out and it cannot be asked. The same words get the same numbers of the same
-//! producer whoever says them, so that two at once say them only once.
+//! producer whoever says them, so that two at once say them only once. Jobs of `oyez serve` are not among them: the next
+//! server goes on with those.
 
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ use oyez_store::{Batch, Clock, JobFilter, JobInfo, NewEvent, Store, StoreError, 
 pub async fn reap(store: &dyn Store) -> Result<(), StoreError> {
     let running = vec![JobState::Unknown, JobState::Started, JobState::Cancelling];
     for info in store.jobs(JobFilter { states: running, ..JobFilter::default() }).await? {
+        // A server's jobs are taken over by the next server.
+        if info.row.server_id.is_some() {
+            continue;
+        }
         // What cannot be read cannot be written to either.
         if let (Some(why), None) = (is_gone(&info), &info.damage) {
             cut_off(store, &info, &why).await?;
@@ -47,6 +52,10 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// How it is known that nobody runs this job any more.
 fn is_gone(info: &JobInfo) -> Option<String> {
+    if info.row.server_id.is_some() {
+        // A job of a server waits for the next one, which takes it up.
+        return None;
+    }
     let quiet = SystemClock.now().since(info.row.submitted) > 15_000_000_000;
     match &info.owner {
         Some((owner, _)) if owner.host == host() => {

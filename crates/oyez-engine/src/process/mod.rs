@@ -44,32 +44,29 @@ pub const JOB_VARIABLE: &str = "OYEZ_JOB";
 /// The variable that tells a process which section it belongs to: `PRODUCER.NUMBER`, the producer in hexadecimal.
 pub const SECTION_VARIABLE: &str = "OYEZ_SECTION";
 
+/// The variable that tells which time it is that a process owns the job: one that takes a job over may begin a section
+/// again, and its processes are not those of before.
+pub const TURN_VARIABLE: &str = "OYEZ_TURN";
+
 /// What a process carries in its environment, and hands on to whatever it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cookie {
     job: String,
     section: String,
+    turn: String,
 }
 
 impl Cookie {
     /// The cookie of a section.
     #[must_use]
-    pub fn new(job: impl std::fmt::Display, section: impl std::fmt::Display) -> Self {
-        Cookie { job: format!("{JOB_VARIABLE}={job}"), section: format!("{SECTION_VARIABLE}={section}") }
+    pub fn new(job: impl std::fmt::Display, section: impl std::fmt::Display, turn: u64) -> Self {
+        Cookie { job: job.to_string(), section: section.to_string(), turn: turn.to_string() }
     }
 
-    /// Both variables, as `NAME=VALUE`.
+    /// Its variables, names and values.
     #[must_use]
-    pub fn variables(&self) -> (&str, &str) {
-        (&self.job, &self.section)
-    }
-
-    /// Both variables, names and values apart.
-    pub fn pairs(&self) -> [(&str, &str); 2] {
-        [
-            (JOB_VARIABLE, &self.job[JOB_VARIABLE.len() + 1..]),
-            (SECTION_VARIABLE, &self.section[SECTION_VARIABLE.len() + 1..]),
-        ]
+    pub fn pairs(&self) -> [(&'static str, &str); 3] {
+        [(JOB_VARIABLE, &self.job), (SECTION_VARIABLE, &self.section), (TURN_VARIABLE, &self.turn)]
     }
 }
 

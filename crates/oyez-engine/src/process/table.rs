@@ -66,14 +66,18 @@ fn environment(pid: Pid) -> Option<Vec<u8>> {
 /// Whether a process was started with this cookie in its environment. One that cannot be looked into was not.
 pub(crate) fn carries(pid: Pid, cookie: &Cookie) -> bool {
     let Some(environment) = environment(pid) else { return false };
-    let mut variables = environment.split(|b| *b == 0);
-    let (job, section) = cookie.variables();
-    let mut found = (false, false);
-    variables.any(|variable| {
-        found.0 |= variable == job.as_bytes();
-        found.1 |= variable == section.as_bytes();
-        found == (true, true)
-    })
+    let mut wanted = cookie.pairs().map(|(name, value)| Some((name.as_bytes(), value.as_bytes())));
+    for variable in environment.split(|b| *b == 0) {
+        for place in &mut wanted {
+            place.take_if(|(name, value)| {
+                variable.strip_prefix(*name).and_then(|rest| rest.strip_prefix(b"=")) == Some(*value)
+            });
+        }
+        if wanted.iter().all(Option::is_none) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -208,7 +208,7 @@ impl Job {
         task: CommandTask,
     ) {
         let Command { program, args, dir } = command;
-        let cookie = Cookie::new(self.uid, section.resolve(ProducerId::FIRST));
+        let cookie = Cookie::new(self.uid, section.resolve(ProducerId::FIRST), self.epoch);
         let (grace, limits) = (self.grace, self.limits);
         let launch = Launch { program, args, dir, stdin, cookie, scope, grace, timeout, limits };
         let pool = self.pool.clone();

@@ -31,6 +31,8 @@ const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// A job that runs.
 pub(super) struct Job {
     pub(super) uid: JobUid,
+    /// Of its lease: with each new owner another one.
+    pub(super) epoch: u64,
     pub(super) requestor: String,
     pub(super) stops: Arc<Stops>,
     pub(super) recorder: Recorder,

@@ -39,7 +39,8 @@ use crate::control::{Control, Stops};
 use crate::descriptor::Descriptor;
 use crate::environment::{ParameterFile, SearchPath};
 use crate::error::EngineError;
-use crate::locks::Locks;
+use crate::line::Line;
+use crate::locks::{Locking, Locks};
 use crate::observer::Observer;
 use crate::plan::Plan;
 use crate::process::{CaptureLimits, ProcessPool};
@@ -138,6 +139,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     options: EngineOptions,
     pool: Arc<ProcessPool>,
+    line: Arc<Line>,
 }
 
 /// A task that ends with its owner.
@@ -154,7 +156,7 @@ impl Engine {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, options: EngineOptions) -> Self {
         let pool = Arc::new(ProcessPool::new(options.max_processes));
-        Engine { store, options, pool }
+        Engine { store, options, pool, line: Arc::default() }
     }
 
     /// How it runs jobs.
@@ -177,7 +179,8 @@ impl Engine {
         control: Control,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<JobEnd, EngineError> {
-        let JobHandle { id, uid, plan, requestor, owner, epoch, first, prior, standing, inherited } = handle;
+        let JobHandle { id, uid, plan, requestor, priority, owner, epoch, first, prior, standing, inherited } =
+            handle;
         let stops = Stops::new(control.clone());
         if let Some(observer) = &observer {
             (1..).zip(&first).for_each(|(seq, event)| observer.event(seq, event));
@@ -193,15 +196,17 @@ impl Engine {
         };
         let recorder = Recorder::new(recording, standing.recorded);
         drop(first);
-        let locks = Locks::new(
-            self.store.clone(),
+        let locking = Locking {
+            store: self.store.clone(),
             owner,
-            id,
-            stops.clone(),
-            recorder.clone(),
-            self.options.grace,
-            inherited,
-        );
+            job: id,
+            stops: stops.clone(),
+            recorder: recorder.clone(),
+            grace: self.options.grace,
+            line: self.line.clone(),
+            priority,
+        };
+        let locks = Locks::new(locking, inherited);
         let locks = Arc::new(locks);
         let flush = recorder.clone().flush();
         let keeper = Helper(tokio::spawn({
@@ -211,6 +216,7 @@ impl Engine {
         let listener = Helper(tokio::spawn(orders::obey(self.store.clone(), id, recorder.clone(), control)));
         let job = Arc::new(Job {
             uid,
+            epoch,
             requestor,
             stops: stops.clone(),
             recorder: recorder.clone(),
@@ -235,6 +241,7 @@ impl Engine {
                 }
                 Ending::Paused(mut payload) => {
                     payload.job = id.0;
+                    payload.is_handed_on = stops.control().pausing().is_some_and(|pause| pause.is_handed_on);
                     let snapshot = serde_json::to_string(&payload).unwrap_or_default();
                     // Before the pause is recorded: whoever sees it may rely on it.
                     match locks.keep_for_later().await {

@@ -111,6 +111,7 @@ impl Engine {
             uid,
             plan,
             requestor: submitted.requestor,
+            priority: submitted.priority.unwrap_or(0),
             owner: me,
             epoch,
             first: Vec::new(),
@@ -120,8 +121,29 @@ impl Engine {
         })
     }
 
+    /// Whether a paused job was paused because its server ended, so that the next one goes on with it by itself.
+    pub(crate) async fn is_handed_on(&self, id: JobId) -> Result<bool, StoreError> {
+        let reader = self.store.reader(id).await?;
+        let standing = tokio::task::spawn_blocking(move || Standing::read(&*reader));
+        let standing = standing.await.map_err(|_| StoreError::Closed)??;
+        Ok(standing.paused.is_some_and(|payload| snapshot::is_handed_on(&payload)))
+    }
+
+    /// Ends a job that was opened and is not to go on; its targets are free.
+    pub(crate) async fn give_up(&self, handle: JobHandle, change: NewEvent) -> Result<(), StoreError> {
+        let JobHandle { id, owner, epoch, standing, mut inherited, .. } = handle;
+        let batch = Batch {
+            producer: ProducerId::FIRST,
+            first: EventNumber(standing.recorded + 1),
+            events: vec![change],
+            epoch: Some(epoch),
+        };
+        self.store.append(id, batch).await?;
+        inherited.push(LeaseName::Job(id));
+        self.store.release(&inherited, &owner).await
+    }
+
     /// What a job was begun with.
-    #[expect(dead_code, reason = "the job manager, which comes next, repeats jobs")]
     pub(crate) async fn request(&self, id: JobId) -> Result<Request, StoreError> {
         let reader = self.store.reader(id).await?;
         tokio::task::spawn_blocking(move || request(&*reader)).await.map_err(|_| StoreError::Closed)?

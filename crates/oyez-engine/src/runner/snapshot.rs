@@ -45,6 +45,19 @@ pub(super) struct Payload {
     pub(super) steps: Option<RunnerState>,
     #[serde(rename = "CRS", skip_serializing_if = "Option::is_none")]
     pub(super) cleanup: Option<RunnerState>,
+    /// Ours: the server paused the job because it ended.
+    #[serde(rename = "X-Oyez-HandedOn", skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_handed_on: bool,
+}
+
+/// Whether a job was paused because its server ended.
+pub(super) fn is_handed_on(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(rename = "X-Oyez-HandedOn", default)]
+        is_handed_on: bool,
+    }
+    serde_json::from_str::<Head>(text).is_ok_and(|head| head.is_handed_on)
 }
 
 fn is_zero(number: &usize) -> bool {

@@ -5,8 +5,10 @@
 mod busy;
 mod cancel;
 mod exec;
+mod halt;
 mod hosts;
 mod lab;
+mod manager;
 mod order;
 mod output;
 mod plain;

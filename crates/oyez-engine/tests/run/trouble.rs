@@ -91,6 +91,9 @@ impl Store for Faulty {
     async fn job_ids(&self, filter: JobFilter) -> Result<Vec<JobId>, StoreError> {
         self.inner.job_ids(filter).await
     }
+    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError> {
+        self.inner.holder(name).await
+    }
     async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
         self.inner.inherit(job, owner, ttl).await
     }

@@ -196,10 +196,14 @@ pub async fn the_next_owner_of_a_job_inherits_its_targets(form: &dyn Form) {
     store.acquire(&[target("a"), target("b"), target("c")], &owner(1), Some(id), TTL).await.unwrap();
     store.acquire(&[target("d")], &owner(1), Some(JobId(99)), TTL).await.unwrap();
     store.release(&[target("c")], &owner(1)).await.unwrap();
+    assert_eq!(store.holder(&target("a")).await.unwrap(), Some(owner(1)));
+    assert_eq!(store.holder(&target("c")).await.unwrap(), None);
+    assert_eq!(store.holder(&LeaseName::Server("a".to_owned())).await.unwrap(), None);
     let held = store.inherit(id, &owner(2), TTL).await.unwrap_err();
     assert_eq!(held_by(&held), (format!("job {id}").as_str(), "process 100 on lab"));
     // Its leases have run out; meanwhile somebody else took one of them.
     clock.advance(11 * SECOND);
+    assert_eq!(store.holder(&target("a")).await.unwrap(), None);
     store.acquire(&[target("b")], &owner(3), Some(JobId(98)), TTL).await.unwrap();
     store.acquire(&[LeaseName::Job(id)], &owner(2), Some(id), TTL).await.unwrap();
     assert_eq!(store.inherit(id, &owner(2), TTL).await.unwrap(), vec![target("a")]);

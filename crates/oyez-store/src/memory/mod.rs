@@ -262,6 +262,13 @@ impl Store for MemoryStore {
         self.lock().take(names, owner, now, ttl, Take::Again)
     }
 
+    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError> {
+        let now = self.clock.now();
+        let inner = self.lock();
+        let held = inner.leases.get(name).filter(|held| held.lease.expires > now);
+        Ok(held.and_then(|held| held.owner.clone()))
+    }
+
     async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
         let now = self.clock.now();
         let mut inner = self.lock();

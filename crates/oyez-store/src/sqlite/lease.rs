@@ -22,6 +22,7 @@ fn key(name: &LeaseName) -> String {
     match name {
         LeaseName::Job(id) => format!("job:{id}"),
         LeaseName::Target(id) => format!("target:{id}"),
+        LeaseName::Server(name) => format!("server:{name}"),
     }
 }
 

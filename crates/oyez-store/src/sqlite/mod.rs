@@ -408,6 +408,12 @@ impl Store for SqliteStore {
         self.lease(names, owner, None, ttl, true).await
     }
 
+    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError> {
+        let (name, now) = (name.clone(), self.clock.now());
+        let held = self.read(move |conn, t| lease::get(conn, &name).map_err(|e| t.of(e))).await?;
+        Ok(held.filter(|held| held.expires > now).and_then(|held| held.owner))
+    }
+
     async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
         let until = self.clock.now().plus(i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX));
         match self.ask(Ask::Inherit { job, owner: owner.clone(), until }).await? {

@@ -12,4 +12,5 @@ pub mod plan;
 pub mod pyats;
 pub mod report;
 pub mod run;
+pub mod serve;
 pub mod status;

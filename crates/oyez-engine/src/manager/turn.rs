@@ -1,0 +1,99 @@
+//! A job's turn: it is claimed, run, and makes room for the next.
+
+use std::sync::Arc;
+
+use oyez_store::StoreError;
+
+use super::queue::Waiting;
+use super::{Inner, Manager, Shutdown, State, Teller};
+use crate::control::Control;
+use crate::error::EngineError;
+use crate::runner::{JobHandle, Queued, ReopenError};
+
+impl Manager {
+    /// Starts what may run by now.
+    pub(super) fn turn(&self) {
+        let mut state = self.0.lock();
+        while state.running.len() < self.0.options.max_jobs
+            && state.closing.is_none_or(|how| how == Shutdown::Drain)
+            && let Some(waiting) = state.queue.pop()
+        {
+            self.start(&mut state, waiting);
+        }
+    }
+
+    /// Starts a job now.
+    pub(super) fn start(&self, state: &mut State, waiting: Waiting) {
+        state.running.insert(waiting.id, waiting.control.clone());
+        let manager = self.clone();
+        tokio::spawn(async move { manager.run(waiting).await });
+    }
+
+    /// Runs a job to its end, or until it is paused.
+    async fn run(self, waiting: Waiting) {
+        let Waiting { id, control, queued } = waiting;
+        // However this ends, also by a panic, others get their turn.
+        let done = Done { manager: self.clone(), id };
+        match self.0.open(id, queued.as_deref(), &control).await {
+            Ok(handle) => {
+                if let Err(e) = self.0.engine.run(handle, control, None).await {
+                    self.0.say(&format!("job {id} was given up: {e}"));
+                }
+            }
+            Err(e) => self.0.say(&format!("job {id} does not run here: {e}")),
+        }
+        drop(done);
+    }
+}
+
+impl Inner {
+    /// A job as it can be run.
+    async fn open(
+        self: &Arc<Self>,
+        id: oyez_model::JobId,
+        queued: Option<&Queued>,
+        control: &Control,
+    ) -> Result<JobHandle, ReopenError> {
+        let handle = match queued {
+            Some(queued) => match self.engine.claim(queued).await {
+                Ok(handle) => handle,
+                Err(EngineError::Store(StoreError::Held { owner, .. })) => {
+                    return Err(ReopenError::Elsewhere { job: id, owner });
+                }
+                Err(EngineError::Store(e)) => return Err(e.into()),
+                Err(e) => return Err(ReopenError::Failed { job: id, why: e.to_string() }),
+            },
+            None => self.engine.reopen(id).await?,
+        };
+        if handle.is_cancelling() {
+            control.cancel_by(crate::control::Asked { is_recorded: true, ..Default::default() });
+        }
+        Ok(handle)
+    }
+
+    /// Something that a person at the server should know.
+    pub(super) fn say(&self, text: &str) {
+        if let Some(Teller(tell)) = &self.options.teller {
+            tell(text);
+        }
+    }
+}
+
+/// A job's turn is over when this is dropped.
+struct Done {
+    manager: Manager,
+    id: oyez_model::JobId,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        let mut state = self.manager.0.lock();
+        state.running.remove(&self.id);
+        if state.again.remove(&self.id) {
+            state.queue.push(self.id, 0, Control::new(), None);
+        }
+        drop(state);
+        self.manager.0.changed.notify_waiters();
+        self.manager.turn();
+    }
+}
