@@ -7,9 +7,11 @@ mod cmd;
 mod exec;
 mod gathercmd;
 mod payload;
+mod qemu;
 mod randecho;
 mod ssh;
 mod sshcmd;
+mod terminal;
 mod timed;
 mod waitport;
 
@@ -81,6 +83,10 @@ impl Step {
             }
             StepKind::SshCmd(parameters) => timed(sshcmd::SshCmd::new(parameters, functions)),
             StepKind::Exec(parameters) => timed(exec::Exec::new(parameters, functions)),
+            StepKind::TerminalExpect(parameters) => {
+                timed(terminal::TerminalExpect::new(parameters, functions))
+            }
+            StepKind::Qemu(parameters) => timed(qemu::Qemu::new(parameters, functions)),
             other => timed(NotYet(other.plugin())),
         };
         Step {

@@ -4,6 +4,7 @@
 
 mod busy;
 mod cancel;
+mod console;
 mod exec;
 mod halt;
 mod hosts;
