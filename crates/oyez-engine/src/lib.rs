@@ -35,6 +35,7 @@
 //! | [`process`] | processes: groups, output, limits, ending whole trees |
 //! | `hosts` | files of targets |
 //! | `locks` | the right to use targets, as leases in the store |
+//! | `line` | who may ask for busy targets next |
 //! | `recorder` | events on their way into the journal |
 //! | [`manager`] | many jobs: a queue, a cap, jobs of servers that are gone |
 //! | [`control`] | pause, cancel and kill |
@@ -54,6 +55,7 @@ pub mod error;
 pub mod expression;
 pub mod fetch;
 mod hosts;
+mod line;
 mod locks;
 pub mod manager;
 mod nearest;

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::control::{Halt, Stops};
+use crate::line::{Line, Ticket};
 use crate::process::reap;
 use crate::recorder::Recorder;
 use crate::stop::Stop;
@@ -37,8 +38,24 @@ pub(crate) struct Locks {
     recorder: Recorder,
     /// How long the store is tried again after the job was stopped.
     grace: Duration,
+    line: Arc<Line>,
+    priority: i32,
     /// Held while the leases are changed, so that a renewal sees all or none of a change.
     held: Mutex<Vec<LeaseName>>,
+}
+
+/// What locks need.
+pub(crate) struct Locking {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) owner: Owner,
+    pub(crate) job: JobId,
+    pub(crate) stops: Arc<Stops>,
+    pub(crate) recorder: Recorder,
+    /// How long the store is tried again after the job was stopped.
+    pub(crate) grace: Duration,
+    /// Who else of this engine waits for targets.
+    pub(crate) line: Arc<Line>,
+    pub(crate) priority: i32,
 }
 
 /// Why targets are not held.
@@ -66,16 +83,9 @@ fn as_count(number: u32) -> usize {
 }
 
 impl Locks {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        owner: Owner,
-        job: JobId,
-        stops: Arc<Stops>,
-        recorder: Recorder,
-        grace: Duration,
-        inherited: Vec<LeaseName>,
-    ) -> Self {
-        Locks { store, owner, job, stops, recorder, grace, held: Mutex::new(inherited) }
+    pub(crate) fn new(locking: Locking, inherited: Vec<LeaseName>) -> Self {
+        let Locking { store, owner, job, stops, recorder, grace, line, priority } = locking;
+        Locks { store, owner, job, stops, recorder, grace, line, priority, held: Mutex::new(inherited) }
     }
 
     /// Takes targets that the job held before it was halted. Nobody is waited for: what was done to them is done.
@@ -112,7 +122,7 @@ impl Locks {
         self.store.renew(&held, &self.owner, WHILE_PAUSED).await.map(|_| ())
     }
 
-    /// Takes the targets, all or none; waits for busy ones up to `timeout`.
+    /// Takes the targets, all or none; waits for busy ones up to `timeout`, behind those that waited before.
     pub(crate) async fn acquire(&self, targets: &[&Target], timeout: Duration) -> Result<(), AcquireError> {
         if targets.is_empty() {
             return Ok(());
@@ -120,25 +130,39 @@ impl Locks {
         let names: Vec<_> = targets.iter().map(|target| LeaseName::Target(target.id.clone())).collect();
         let end = Instant::now() + timeout;
         let (mut pause, mut said) = (ASK.0, String::new());
+        let mut ticket = (!self.line.is_empty()).then(|| self.line.join(self.priority, &names));
         loop {
-            let error = match self.take(&names).await {
-                Ok(()) => return Ok(()),
-                Err(e) if e.is_transient() => e,
-                Err(e) => return Err(AcquireError::Failed(e.to_string())),
+            // Listens before it looks, so that no change falls in between.
+            let mut moved = std::pin::pin!(self.line.moved());
+            moved.as_mut().enable();
+            let is_first = ticket.as_ref().is_none_or(Ticket::is_first);
+            let error = match is_first {
+                true => match self.take(&names).await {
+                    Ok(()) => return Ok(()),
+                    Err(e) if e.is_transient() => Some(e),
+                    Err(e) => return Err(AcquireError::Failed(e.to_string())),
+                },
+                false => None,
             };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(match &error {
-                    StoreError::Held { .. } => AcquireError::Failed(already_locked(&error, targets)),
-                    _ => AcquireError::TimedOut,
+                return Err(match self.take(&names).await {
+                    Ok(()) => return Ok(()),
+                    Err(e @ StoreError::Held { .. }) => AcquireError::Failed(already_locked(&e, targets)),
+                    Err(_) => AcquireError::TimedOut,
                 });
             }
-            let says = waits_for(&error);
+            let says =
+                error.as_ref().map_or_else(|| "waiting for targets: others are first".to_owned(), waits_for);
             if says != said {
                 self.recorder.notice(&says);
                 said = says;
             }
-            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Halted)?;
+            ticket.get_or_insert_with(|| self.line.join(self.priority, &names));
+            tokio::select! {
+                halted = self.stops.sleep(pause.min(left)) => halted.map_err(AcquireError::Halted)?,
+                () = moved => {}
+            }
             pause = (pause * 2).min(ASK.1);
         }
     }
@@ -267,6 +291,7 @@ impl Locks {
         };
         // Nobody renews them any more.
         held.clear();
+        self.line.wake();
         result
     }
 

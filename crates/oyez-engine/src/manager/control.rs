@@ -77,12 +77,14 @@ impl Manager {
         why: Option<String>,
     ) -> Result<(), ControlError> {
         let asked = Asked { by: Some(by.to_owned()), why: why.clone(), is_recorded: false };
+        let JobInfo { row, owner, .. } = self.0.store.job(id).await?;
+        if row.state.is_final() {
+            return Err(ControlError::Ended { job: id, state: row.state });
+        }
         if let Some(control) = self.own(id) {
-            let state = || async { Ok::<_, ControlError>(self.0.store.job(id).await?.row.state) };
             match verb {
                 Verb::Resume if control.pausing().is_none() => {
-                    let (job, state) = (id, state().await?);
-                    return Err(ControlError::WrongState { job, state, verb: "go on" });
+                    return Err(ControlError::WrongState { job: id, state: row.state, verb: "go on" });
                 }
                 Verb::Resume => {
                     // It is on its way to be paused: its turn comes again right after that.
@@ -99,10 +101,8 @@ impl Manager {
             }
             return Ok(());
         }
-        let JobInfo { row, owner, .. } = self.0.store.job(id).await?;
         let wrong = |verb| ControlError::WrongState { job: id, state: row.state, verb };
         match (row.state, verb) {
-            (state, _) if state.is_final() => Err(ControlError::Ended { job: id, state }),
             (JobState::Paused, Verb::Pause) => Err(wrong("pause")),
             (JobState::Paused, Verb::Resume) => {
                 self.ask_in_journal(id, verb, by, why).await?;

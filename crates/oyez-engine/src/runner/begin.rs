@@ -35,6 +35,7 @@ pub struct JobHandle {
     pub(super) uid: JobUid,
     pub(super) plan: Plan,
     pub(super) requestor: String,
+    pub(super) priority: i32,
     pub(super) owner: Owner,
     pub(super) epoch: u64,
     /// What was recorded already, of a job that begins.
@@ -79,6 +80,7 @@ pub struct Queued {
     uid: JobUid,
     plan: Plan,
     requestor: String,
+    priority: i32,
     recorded: u64,
 }
 
@@ -102,6 +104,7 @@ struct Made {
     uid: JobUid,
     plan: Plan,
     requestor: String,
+    priority: i32,
     first: Vec<NewEvent>,
 }
 
@@ -113,11 +116,12 @@ impl Engine {
     pub async fn submit(&self, request: JobRequest) -> Result<(JobId, JobUid, JobHandle), EngineError> {
         let owner = self.owner();
         let made = self.make(request, JobState::Started, Some(owner.clone())).await?;
-        let Made { id, uid, plan, requestor, first } = made;
+        let Made { id, uid, plan, requestor, priority, first } = made;
         let epoch = self.epoch(id, &owner).await?;
         let standing = Standing { recorded: first.len() as u64, ..Standing::default() };
         let (prior, inherited) = (JobState::Started, Vec::new());
-        let handle = JobHandle { id, uid, plan, requestor, owner, epoch, first, prior, standing, inherited };
+        let handle =
+            JobHandle { id, uid, plan, requestor, priority, owner, epoch, first, prior, standing, inherited };
         Ok((id, uid, handle))
     }
 
@@ -126,8 +130,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`] when the store does not take it; then there is no job.
     pub async fn enqueue(&self, request: JobRequest) -> Result<Queued, EngineError> {
-        let Made { id, uid, plan, requestor, first } = self.make(request, JobState::Queued, None).await?;
-        Ok(Queued { id, uid, plan, requestor, recorded: first.len() as u64 })
+        let Made { id, uid, plan, requestor, priority, first } =
+            self.make(request, JobState::Queued, None).await?;
+        Ok(Queued { id, uid, plan, requestor, priority, recorded: first.len() as u64 })
     }
 
     /// The turn of a job that was queued has come: from now on this process owns it.
@@ -146,6 +151,7 @@ impl Engine {
             uid: queued.uid,
             plan: queued.plan.clone(),
             requestor: queued.requestor.clone(),
+            priority: queued.priority,
             owner,
             epoch,
             first: Vec::new(),
@@ -161,24 +167,35 @@ impl Engine {
         state: JobState,
         owner: Option<Owner>,
     ) -> Result<Made, EngineError> {
+        let JobRequest {
+            descriptor_text,
+            descriptor,
+            plan,
+            requestor,
+            guids,
+            host,
+            server_id,
+            priority,
+            repeats,
+        } = request;
         let clock = &self.options.clock;
-        let extended = serde_json::to_string(&request.plan.extended(&request.descriptor))
+        let extended = serde_json::to_string(&plan.extended(&descriptor))
             .map_err(|e| EngineError::Descriptor(e.to_string()))?;
-        let extensions = request.plan.extensions.clone();
+        let extensions = plan.extensions.clone();
         let uid = clock.job_uid();
         let mut submitted = JobSubmitted {
             uid,
-            name: request.plan.name.clone(),
-            requestor: request.requestor.clone(),
+            name: plan.name.clone(),
+            requestor: requestor.clone(),
             source: JobSource::Engine,
-            tags: request.plan.tags.clone(),
-            guids: request.guids,
+            tags: plan.tags.clone(),
+            guids,
             project: extensions.project,
             variant: extensions.variant,
-            host: Some(request.host.unwrap_or_else(oyez_store::owner::host)),
-            server_id: request.server_id,
-            priority: Some(request.priority).filter(|priority| *priority != 0),
-            request: Some(request.descriptor_text),
+            host: Some(host.unwrap_or_else(oyez_store::owner::host)),
+            server_id,
+            priority: Some(priority).filter(|priority| *priority != 0),
+            request: Some(descriptor_text),
             extended: Some(RawJson(extended)),
             command: None,
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -187,7 +204,7 @@ impl Engine {
         let now = clock.now();
         let mut then = vec![joined()];
         then.extend(blobs.into_iter().map(EventBody::from));
-        if let Some(job) = request.repeats {
+        if let Some(job) = repeats {
             then.push(JobLinked { relation: REPEATS.to_owned(), job }.into());
         }
         then.push(JobStateChanged { state, error: None }.into());
@@ -195,7 +212,7 @@ impl Engine {
         let mut first = vec![NewEvent::new(now, submitted.clone())];
         first.extend(then.iter().cloned());
         let id = self.store.create_job(NewJob { time: now, submitted, owner, then }).await?;
-        Ok(Made { id, uid, plan: request.plan, requestor: request.requestor, first })
+        Ok(Made { id, uid, plan, requestor, priority, first })
     }
 
     /// The epoch of a job's lease, which came with the job. The job is there already, so a store that is in trouble

@@ -38,7 +38,8 @@ use crate::control::{Control, Stops};
 use crate::descriptor::Descriptor;
 use crate::environment::{ParameterFile, SearchPath};
 use crate::error::EngineError;
-use crate::locks::Locks;
+use crate::line::Line;
+use crate::locks::{Locking, Locks};
 use crate::observer::Observer;
 use crate::plan::Plan;
 use crate::process::{CaptureLimits, ProcessPool};
@@ -136,6 +137,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     options: EngineOptions,
     pool: Arc<ProcessPool>,
+    line: Arc<Line>,
 }
 
 /// A task that ends with its owner.
@@ -152,7 +154,7 @@ impl Engine {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, options: EngineOptions) -> Self {
         let pool = Arc::new(ProcessPool::new(options.max_processes));
-        Engine { store, options, pool }
+        Engine { store, options, pool, line: Arc::default() }
     }
 
     /// How it runs jobs.
@@ -175,7 +177,8 @@ impl Engine {
         control: Control,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<JobEnd, EngineError> {
-        let JobHandle { id, uid, plan, requestor, owner, epoch, first, prior, standing, inherited } = handle;
+        let JobHandle { id, uid, plan, requestor, priority, owner, epoch, first, prior, standing, inherited } =
+            handle;
         let stops = Stops::new(control.clone());
         if let Some(observer) = &observer {
             (1..).zip(&first).for_each(|(seq, event)| observer.event(seq, event));
@@ -191,15 +194,17 @@ impl Engine {
         };
         let recorder = Recorder::new(recording, standing.recorded);
         drop(first);
-        let locks = Locks::new(
-            self.store.clone(),
+        let locking = Locking {
+            store: self.store.clone(),
             owner,
-            id,
-            stops.clone(),
-            recorder.clone(),
-            self.options.grace,
-            inherited,
-        );
+            job: id,
+            stops: stops.clone(),
+            recorder: recorder.clone(),
+            grace: self.options.grace,
+            line: self.line.clone(),
+            priority,
+        };
+        let locks = Locks::new(locking, inherited);
         let locks = Arc::new(locks);
         let flush = recorder.clone().flush();
         let keeper = Helper(tokio::spawn({

@@ -111,6 +111,7 @@ impl Engine {
             uid,
             plan,
             requestor: submitted.requestor,
+            priority: submitted.priority.unwrap_or(0),
             owner: me,
             epoch,
             first: Vec::new(),

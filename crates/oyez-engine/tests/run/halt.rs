@@ -187,14 +187,13 @@ async fn with_deaths(every: u64) -> (Lab, JobId, JobEnd, u64) {
         // Its leases run out.
         clock.0.fetch_add(11_000_000_000, Ordering::Relaxed);
         handle = match lab.engine.reopen(id).await {
-            Ok(handle) => handle,
             // It had come to its end just before.
             Err(ReopenError::Ended { .. }) => {
                 let row = lab.store.job(id).await.unwrap().row;
                 let end = JobEnd { job: id, state: row.state, verdict: row.verdict, error: row.error };
                 return (lab, id, end, deaths);
             }
-            Err(e) => panic!("{e}"),
+            other => other.unwrap(),
         };
     }
 }

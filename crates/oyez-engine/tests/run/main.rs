@@ -7,6 +7,7 @@ mod cancel;
 mod halt;
 mod hosts;
 mod lab;
+mod manager;
 mod order;
 mod output;
 mod plain;
