@@ -11,3 +11,4 @@ mod replay;
 mod serve;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;
+mod starting;
