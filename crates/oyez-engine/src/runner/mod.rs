@@ -17,6 +17,7 @@ mod begin;
 mod command;
 mod job;
 mod orders;
+mod output;
 mod pipeline;
 mod reopen;
 mod roster;
@@ -46,8 +47,9 @@ use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::{Recorder, Recording};
 use crate::template::Functions;
 pub use begin::{JobHandle, Queued};
-pub(crate) use command::Running;
+pub(crate) use command::{Ear, Running};
 use job::{Ending, Job};
+pub(crate) use output::Output;
 pub use reopen::ReopenError;
 pub(crate) use visit::Visit;
 
