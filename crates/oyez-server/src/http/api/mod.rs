@@ -7,6 +7,7 @@
 //! | `control` | stop, pause, resume, retry |
 //! | `events` | a job's events, followed |
 //! | [`frames`] | their form for programs of ours |
+//! | [`tests`] | runs and tests of a job |
 //! | `report` | documents of a job |
 //! | `query` | what stands behind the `?` |
 //! | [`openapi`] | the description, from these |
@@ -18,6 +19,7 @@ mod jobs;
 pub mod openapi;
 mod query;
 mod report;
+pub mod tests;
 pub mod types;
 
 use axum::Router;
@@ -36,6 +38,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1/openapi.json", get(openapi::served))
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/v1/jobs/{id}", get(jobs::one))
+        .route("/v1/jobs/{id}/tests", get(tests::served))
         .route("/v1/jobs/{id}/events", get(events::follow))
         .route("/v1/jobs/{id}/report", get(report::make))
         .route("/v1/jobs/{id}/stop", post(control::stop))
