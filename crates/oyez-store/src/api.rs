@@ -180,7 +180,8 @@ pub struct HeldTarget {
 /// appending the same batch again tells.
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// Begins a job; acked when it is kept. The same uid again is a success with the first number.
+    /// Begins a job; acked when it is kept. The same uid again is a success with the first number. Where an owner is
+    /// given, its lease has the epoch 1.
     ///
     /// # Errors
     /// The store is full, read-only, closed, ...

@@ -1,6 +1,7 @@
 //! What a step that takes its time has in hand: one target, and what it may do to the job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oyez_model::event::{LogText, Named, RawJson, Stream, VariableEmitted};
 use oyez_model::{EventBody, SectionRef, Time};
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::command::{CommandTask, Ended, Running};
 use super::job::Job;
+use super::output::Output;
 use super::pipeline::no_variables;
 use crate::process::Slot;
 use crate::steps::Command;
@@ -40,15 +42,8 @@ impl Visit {
     }
 
     /// The section of this visit.
-    #[expect(dead_code, reason = "steps that set variables come next")]
     pub(crate) fn section(&self) -> SectionRef {
         self.section
-    }
-
-    /// The number of a new node, for a section below this visit.
-    #[expect(dead_code, reason = "steps that set variables come next")]
-    pub(crate) fn node(&self) -> u64 {
-        self.job.node()
     }
 
     /// What time it is.
@@ -89,6 +84,27 @@ impl Visit {
         self.scope.stopped().await
     }
 
+    /// Waits until the visit is to end at once.
+    pub(crate) async fn killed(&self) -> Stop {
+        self.scope.killed().await
+    }
+
+    /// How long what runs has to end by itself once it was asked to.
+    pub(crate) fn grace(&self) -> Duration {
+        self.job.grace
+    }
+
+    /// What keeps the output of something that is no process of ours.
+    pub(crate) fn output(&self) -> Output {
+        Output::new(self.section, self.job.recorder.clone(), self.job.limits)
+    }
+
+    /// Numbers of new nodes, for sections below this visit.
+    pub(crate) fn nodes(&self) -> impl FnMut() -> u64 + Send + use<> {
+        let job = self.job.clone();
+        move || job.node()
+    }
+
     /// Waits until the visit is to halt.
     pub(crate) async fn paused(&self) {
         self.scope.paused().await;
@@ -113,7 +129,14 @@ impl Visit {
     /// # Errors
     /// No file descriptors are left.
     pub(crate) async fn process(&self, slot: Slot, command: Command, how: Running) -> std::io::Result<Ended> {
-        let Running { wanted, timeout, stdin, ear } = how;
+        let Running { wanted, timeout, stdin, ear, until } = how;
+        let enough = async {
+            match until {
+                // Who would say so may be gone as well.
+                Some(until) => drop(until.await),
+                None => std::future::pending().await,
+            }
+        };
         let scope = Scope::new()?;
         let guard = Guard(scope.clone());
         // One process, one end.
@@ -122,6 +145,10 @@ impl Visit {
         self.job.start_process(slot, command, self.section, scope.clone(), (timeout, stdin), task);
         let ended = tokio::select! {
             ended = ended.recv() => ended,
+            () = enough => {
+                scope.kill(Stop::Cancelled);
+                ended.recv().await
+            }
             why = self.stopped() => {
                 match self.scope.is_killed() {
                     true => scope.kill(why),

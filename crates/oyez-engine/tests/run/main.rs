@@ -4,6 +4,8 @@
 
 mod busy;
 mod cancel;
+mod console;
+mod exec;
 mod halt;
 mod hosts;
 mod lab;
@@ -13,10 +15,12 @@ mod output;
 mod plain;
 mod processes;
 mod recorded;
+mod remote;
 mod runs;
 mod scale;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;
+mod sshd;
 mod timeouts;
 mod trouble;
 mod waiting;

@@ -166,6 +166,14 @@ pub async fn a_jobs_first_owner_holds_its_lease(form: &dyn Form) {
     assert!(matches!(store.append(id, batch).await, Err(StoreError::Fenced { .. })));
     store.release(&name, &owner(6)).await.unwrap();
     assert_eq!(store.job(id).await.unwrap().owner, None);
+    // Somebody had the lease of a job before there was one.
+    let name = [LeaseName::Job(JobId(id.0 + 1))];
+    store.acquire(&name, &owner(7), None, TTL).await.unwrap();
+    store.release(&name, &owner(7)).await.unwrap();
+    let mut new = job(2, &[], &[]);
+    new.owner = Some(owner(8));
+    store.create_job(new).await.unwrap();
+    assert_eq!(store.renew(&name, &owner(8), TTL).await.unwrap()[0].epoch, 1);
 }
 
 /// A store that keeps nothing is left out.

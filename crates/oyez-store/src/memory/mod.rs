@@ -148,7 +148,11 @@ impl Store for MemoryStore {
         check_limits(&job.then, 1)?;
         let id = JobId(inner.jobs.len() as u64 + 1);
         if let Some(owner) = &job.owner {
-            inner.take(&[LeaseName::Job(id)], owner, now, JOB_LEASE, Take::New(Some(id)))?;
+            let name = LeaseName::Job(id);
+            inner.take(std::slice::from_ref(&name), owner, now, JOB_LEASE, Take::New(Some(id)))?;
+            if let Some(held) = inner.leases.get_mut(&name) {
+                held.lease.epoch = 1;
+            }
         }
         inner.by_uid.insert(job.submitted.uid, id);
         inner.jobs.push(Arc::new(MemoryJob::new(job)));

@@ -275,10 +275,16 @@ impl Committer {
             let now = self.clock.now();
             let until = now.plus(crate::memory::JOB_LEASE.as_nanos() as i64);
             let (name, t) = ([LeaseName::Job(id)], Trouble(&self.path));
-            if let Err(e) = lease::take(&self.conn, t, &name, owner, Some(id), now, until, false) {
-                // Somebody has the lease of a job that was not there: it is not there after this, either.
-                rows::remove_job(&self.conn, id).map_err(|e| t.of(e))?;
-                return Err(e);
+            match lease::take(&self.conn, t, &name, owner, Some(id), now, until, false) {
+                Ok(leases) if leases.iter().any(|lease| lease.epoch != 1) => {
+                    lease::begin_again(&self.conn, &name[0]).map_err(|e| t.of(e))?;
+                }
+                Ok(_) => {}
+                Err(e) => {
+                    // Somebody has the lease of a job that was not there: it is not there after this, either.
+                    rows::remove_job(&self.conn, id).map_err(|e| t.of(e))?;
+                    return Err(e);
+                }
             }
         }
         let cached = Cached {

@@ -102,6 +102,11 @@ pub(super) fn take(
     Ok(next.into_iter().map(|(lease, _)| lease).collect())
 }
 
+/// The first epoch again: of a job's lease that somebody had before there was the job.
+pub(super) fn begin_again(conn: &Connection, name: &LeaseName) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE lease SET epoch = 1 WHERE name = ?1")?.execute([key(name)]).map(|_| ())
+}
+
 /// What is held for a job becomes this owner's, who must hold the job itself.
 ///
 /// # Errors
