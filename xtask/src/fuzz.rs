@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 /// The fuzzers: what each feeds stands in `fuzz/src`.
-const TARGETS: [&str; 13] = [
+const TARGETS: [&str; 14] = [
     "junit",
     "pickle",
     "pickle_again",
@@ -41,6 +41,7 @@ const TARGETS: [&str; 13] = [
     "rows",
     "value",
     "checkpoint",
+    "contest",
     "ocp",
 ];
 
