@@ -19,7 +19,7 @@ use super::rows::{self, DbRows};
 use super::trouble::Trouble;
 use super::{load, merge};
 use crate::admit::{Admission, admit, check_batch, check_event};
-use crate::api::{Ack, Lease, LeaseName, NewEvent, NewJob, Owner};
+use crate::api::{Ack, Lease, LeaseName, NewEvent, NewJob, Owner, TargetNote};
 use crate::clock::Clock;
 use crate::error::StoreError;
 
@@ -58,6 +58,7 @@ pub(super) enum Ask {
     Inherit { job: JobId, owner: Owner, until: Time },
     Release { names: Vec<LeaseName>, owner: Owner },
     ReleaseAll(Owner),
+    Note(TargetNote),
     PutBlob(super::blob::Packed),
 }
 
@@ -237,6 +238,10 @@ impl Committer {
             }
             Ask::ReleaseAll(owner) => {
                 lease::release_all(&self.conn, owner).map_err(|e| self.trouble(e))?;
+                Ok(Answer::Done)
+            }
+            Ask::Note(note) => {
+                lease::note(&self.conn, note).map_err(|e| self.trouble(e))?;
                 Ok(Answer::Done)
             }
             Ask::PutBlob(blob) => {

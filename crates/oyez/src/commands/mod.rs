@@ -16,3 +16,4 @@ pub mod run;
 pub mod serve;
 pub mod status;
 pub mod submit;
+pub mod targets;

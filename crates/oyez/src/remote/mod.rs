@@ -12,6 +12,7 @@ pub mod job;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oyez_server::http::api::targets::{Hand, Note, Notes, Target, Targets};
 use oyez_server::http::api::types::{Asked, Job, Jobs, Taken, Tests};
 use oyez_server::http::problem::Problem;
 use rustls::crypto::ring;
@@ -245,6 +246,41 @@ impl Server {
         // A few texts can always be said in JSON.
         let body = serde_json::to_vec(asked).unwrap_or_default();
         self.post(&format!("/api/v1/jobs/{}/{verb}", escaped(id)), Some("application/json"), &body)
+    }
+
+    /// Targets that are held.
+    ///
+    /// # Errors
+    /// The server cannot tell.
+    pub fn targets(&self) -> Result<Vec<Target>, RemoteError> {
+        let (mut out, mut path) = (Vec::new(), "/api/v1/targets".to_owned());
+        loop {
+            let page: Targets = self.read(self.get(&path, "application/json")?)?;
+            out.extend(page.targets);
+            match page.next {
+                Some(next) => path = format!("/api/v1/targets?after={}", escaped(&next)),
+                None => return Ok(out),
+            }
+        }
+    }
+
+    /// What people did to a target.
+    ///
+    /// # Errors
+    /// The server cannot tell.
+    pub fn target_notes(&self, target: &str) -> Result<Vec<Note>, RemoteError> {
+        let path = format!("/api/v1/targets/{}/notes", escaped(target));
+        Ok(self.read::<Notes>(self.get(&path, "application/json")?)?.notes)
+    }
+
+    /// Does something to a target by hand.
+    ///
+    /// # Errors
+    /// It cannot be done.
+    pub fn target_by_hand(&self, target: &str, verb: &str, hand: &Hand) -> Result<Note, RemoteError> {
+        let body = serde_json::to_vec(hand).unwrap_or_default();
+        let path = format!("/api/v1/targets/{}/{verb}", escaped(target));
+        self.read(self.post(&path, Some("application/json"), &body)?)
     }
 
     /// A document of a job.

@@ -9,6 +9,7 @@
 //! | [`frames`] | their form for programs of ours |
 //! | [`tests`] | runs and tests of a job |
 //! | `report` | documents of a job |
+//! | [`targets`] | who has which target, and what people do to them |
 //! | `query` | what stands behind the `?` |
 //! | [`openapi`] | the description, from these |
 
@@ -19,6 +20,7 @@ mod jobs;
 pub mod openapi;
 mod query;
 mod report;
+pub mod targets;
 pub mod tests;
 pub mod types;
 
@@ -45,6 +47,9 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1/jobs/{id}/pause", post(control::pause))
         .route("/v1/jobs/{id}/resume", post(control::resume))
         .route("/v1/jobs/{id}/retry", post(control::retry))
+        .route("/v1/targets", get(targets::list))
+        .route("/v1/targets/{id}/notes", get(targets::notes))
+        .route("/v1/targets/{id}/{verb}", post(targets::by_hand))
         .method_not_allowed_fallback(no_method)
         .fallback(no_path)
 }

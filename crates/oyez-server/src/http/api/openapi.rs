@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{control, events, jobs, report, tests, types};
+use super::{control, events, jobs, report, targets, tests, types};
 use crate::http::problem;
 
 #[derive(OpenApi)]
@@ -26,8 +26,16 @@ use crate::http::problem;
         control::resume,
         control::retry,
         jobs::version,
+        targets::list,
+        targets::notes,
+        targets::by_hand,
     ),
     components(schemas(
+        targets::Hand,
+        targets::Note,
+        targets::Notes,
+        targets::Target,
+        targets::Targets,
         types::Asked,
         types::EventLine,
         types::Gap,
