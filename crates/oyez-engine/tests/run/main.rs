@@ -23,4 +23,5 @@ mod skipped;
 mod sshd;
 mod timeouts;
 mod trouble;
+mod upload;
 mod waiting;
