@@ -1,6 +1,7 @@
 //! `gathercmd`: a program that runs once for all targets, which wait for it (specs/contest.md 4).
 //!
-//! What it prints and its events stand with the last target of the list, which in ConTest comes first, as a rule. When it fails, its targets fail; in ConTest
+//! What it prints and its events stand with one target. In ConTest that is whichever came first, and Go starts the newest
+//! of its goroutines first: the last that is listed, as the recordings have it. When it fails, its targets fail; in ConTest
 //! the whole job does.
 
 use std::path::PathBuf;
