@@ -194,7 +194,7 @@ fn the_api_describes_itself() {
     assert_eq!(lab.get("/api/v1/openapi.json").text(), openapi::description());
     let described = lab.get("/api/v1/openapi.json").json();
     let paths: Vec<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 10, "{paths:?}");
+    assert_eq!(paths.len(), 13, "{paths:?}");
     let version = lab.get("/api/v1/version").json();
     assert_eq!(
         version,

@@ -5,9 +5,6 @@ use std::process::Command;
 use crate::lab::{Lab, golden};
 use crate::serve::serve;
 
-/// Scenarios with plugins that are not built in yet.
-const NOT_YET: [&str; 4] = ["exec-ocp", "gathercmd", "randecho", "sshcmd-empty-host-skip"];
-
 #[test]
 fn recorded_scenarios_get_the_recorded_answers() {
     let Some(golden) = golden() else { return };
@@ -19,7 +16,6 @@ fn recorded_scenarios_get_the_recorded_answers() {
     let mut names: Vec<String> = std::fs::read_dir(golden.join("recorded"))
         .unwrap()
         .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".json")?.to_owned()))
-        .filter(|name| !NOT_YET.contains(&name.as_str()))
         .collect();
     names.sort();
     let mut replay = Command::new("python3");
