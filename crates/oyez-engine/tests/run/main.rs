@@ -12,6 +12,7 @@ mod lab;
 mod manager;
 mod order;
 mod output;
+mod passwords;
 mod plain;
 mod processes;
 mod recorded;

@@ -7,7 +7,10 @@ mod acl;
 mod content;
 mod credentials;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::{
@@ -27,7 +30,9 @@ use content::Content;
 use credentials::Credentials;
 
 /// A server that is in trouble is tried again for so long.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(60);
+/// So long an upload that was broken off is tried to be taken back.
+const ABORT: Duration = Duration::from_secs(10);
 
 /// The step.
 #[derive(Debug)]
@@ -60,7 +65,8 @@ impl S3FileUpload {
         Ok((path, format!("{name}{end}")))
     }
 
-    async fn upload(&self, visit: &Visit, file: String, name: &str) -> Result<String, String> {
+    /// The object's address; `None` when the visit was stopped.
+    async fn upload(&self, visit: &Visit, file: String, name: &str) -> Result<Option<String>, String> {
         let content = Content::open(file, self.parameters.compress).await?;
         let failed = |why: String| format!("could not upload the file: {why}");
         let store = self.store().await.map_err(failed)?;
@@ -70,12 +76,14 @@ impl S3FileUpload {
         let key =
             format!("{}/{}_{name}", self.parameters.folder.trim_end_matches('/'), time.replace('T', "_"));
         let path = Path::parse(&key).map_err(|e| failed(e.to_string()))?;
-        put(&store, &path, content).await?;
+        if !put(visit, &store, &path, content).await? {
+            return Ok(None);
+        }
         let S3FileUploadParameters { bucket, endpoint, .. } = &self.parameters;
-        Ok(match endpoint.as_str() {
+        Ok(Some(match endpoint.as_str() {
             "" => format!("https://{bucket}.s3.amazonaws.com/{path}"),
             endpoint => format!("{}/{bucket}/{path}", endpoint.trim_end_matches('/')),
-        })
+        }))
     }
 
     async fn store(&self) -> Result<AmazonS3, String> {
@@ -111,38 +119,49 @@ impl S3FileUpload {
     }
 }
 
-/// Sends it, in one piece or in parts.
-async fn put(store: &AmazonS3, path: &Path, mut content: Content) -> Result<(), String> {
+/// Sends it, in one piece or in parts; false when the visit was stopped before it was there.
+async fn put(visit: &Visit, store: &AmazonS3, path: &Path, mut content: Content) -> Result<bool, String> {
     let failed = |e: object_store::Error| format!("could not upload the file: {}", told(&e));
     let first = content.next().await?.unwrap_or_default();
     let attributes = Attributes::from_iter([
         (Attribute::ContentDisposition, "attachment"),
         (Attribute::ContentType, content::kind(&first)),
     ]);
-    let Some(mut part) = content.next().await? else {
+    let Some(second) = content.next().await? else {
         let options = PutOptions { attributes, ..PutOptions::default() };
-        return store.put_opts(path, first.into(), options).await.map(drop).map_err(failed);
+        return tokio::select! {
+            biased;
+            _ = visit.stopped() => Ok(false),
+            sent = store.put_opts(path, first.into(), options) => sent.map(|_| true).map_err(failed),
+        };
     };
     let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
     let mut upload = store.put_multipart_opts(path, options).await.map_err(failed)?;
-    let sent = async {
-        upload.put_part(first.into()).await.map_err(failed)?;
-        loop {
-            let next = content.next().await?;
-            upload.put_part(part.into()).await.map_err(failed)?;
-            match next {
-                Some(next) => part = next,
-                None => break,
-            }
-        }
-        upload.complete().await.map(drop).map_err(failed)
+    let sent = tokio::select! {
+        biased;
+        _ = visit.stopped() => Ok(false),
+        sent = send(upload.as_mut(), first, second, content) => sent.map(|()| true),
     };
-    let sent = sent.await;
-    if sent.is_err() {
+    if !matches!(sent, Ok(true)) {
         // Parts that are left cost their owner money.
-        let _gone = upload.abort().await;
+        let _gone = tokio::time::timeout(ABORT, upload.abort()).await;
     }
     sent
+}
+
+async fn send(
+    upload: &mut dyn MultipartUpload,
+    first: Bytes,
+    second: Bytes,
+    mut content: Content,
+) -> Result<(), String> {
+    let failed = |e: object_store::Error| format!("could not upload the file: {}", told(&e));
+    upload.put_part(first.into()).await.map_err(failed)?;
+    upload.put_part(second.into()).await.map_err(failed)?;
+    while let Some(part) = content.next().await? {
+        upload.put_part(part.into()).await.map_err(failed)?;
+    }
+    upload.complete().await.map(drop).map_err(failed)
 }
 
 /// An error with what is behind it.
@@ -172,13 +191,9 @@ impl TimedStep for S3FileUpload {
             Ok(expanded) => expanded,
             Err(e) => return Visited::Failed(e),
         };
-        let url = tokio::select! {
-            biased;
-            _ = visit.stopped() => return Visited::Stopped,
-            url = self.upload(visit, file, &name) => url,
-        };
-        match url {
-            Ok(url) => {
+        match self.upload(visit, file, &name).await {
+            Ok(None) => Visited::Stopped,
+            Ok(Some(url)) => {
                 let payload = RawJson(format!("{{\"Msg\":{}}}", super::payload::text(&url)));
                 visit.event("URL", Some(payload)).await;
                 Visited::Passed
