@@ -338,9 +338,9 @@ impl Attended {
         match rustix::io::read(output, &mut *buffer) {
             Ok(0) => self.outputs[at] = None,
             Ok(length) => {
-                let bytes = &buffer[..length];
-                if task.heard(STREAMS[at], bytes) {
-                    self.capture.push(STREAMS[at], bytes, Instant::now(), task);
+                let bytes = task.heard(STREAMS[at], &buffer[..length]);
+                if !bytes.is_empty() {
+                    self.capture.push(STREAMS[at], &bytes, Instant::now(), task);
                 }
             }
             Err(Errno::INTR | Errno::AGAIN) => {}

@@ -1,6 +1,7 @@
 //! What a process prints, on its way to the journal: joined into pieces of whole lines, the first part in place, the
 //! rest in parts for blobs, and what is beyond all limits counted. Nothing here waits or reads a clock.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,9 +39,9 @@ pub struct CaptureLimits {
 
 /// Where captured output goes.
 pub trait OutputSink {
-    /// Bytes have just come, before anything is done with them; says whether they are to be captured.
-    fn heard(&mut self, _stream: Stream, _bytes: &[u8]) -> bool {
-        true
+    /// Bytes have just come, before anything is done with them; gives back what is to be captured.
+    fn heard<'b>(&mut self, _stream: Stream, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(bytes)
     }
 
     /// A piece that stands in place.

@@ -1,12 +1,13 @@
 //! A process of `cmd`, between the thread that attends it and the pipeline: what it prints goes straight into the
 //! journal, its end to the pipeline.
 
+use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use bytes::Bytes;
 use oyez_model::event::{Artifact, LogText, OutputDropped, SourceCut, Stream};
-use oyez_model::{ProducerId, SectionRef};
+use oyez_model::{EventBody, ProducerId, SectionRef};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -30,13 +31,13 @@ pub(crate) struct Ended {
     pub(crate) stderr: Option<Vec<u8>>,
 }
 
-/// Who hears what a process prints on its standard output, as it comes, on the thread that attends it.
+/// Who hears what a process prints on its standard output, as it comes; what it has to say is recorded.
 pub(crate) trait Ear: Send {
-    /// More bytes; says whether they are to be kept as the process's output.
-    fn hear(&mut self, bytes: &[u8]) -> bool;
+    /// More bytes; gives back what is to be kept as the process's output.
+    fn hear<'b>(&mut self, bytes: &'b [u8], say: &mut dyn FnMut(EventBody)) -> Cow<'b, [u8]>;
 
-    /// The output has ended.
-    fn end(&mut self) {}
+    /// The output has ended; likewise.
+    fn end(&mut self, say: &mut dyn FnMut(EventBody)) -> Vec<u8>;
 }
 
 /// How a process runs.
@@ -117,6 +118,14 @@ impl CommandTask {
     }
 }
 
+/// Records an event when there is room for it; on a thread that may wait.
+fn say(recorder: &Recorder) -> impl FnMut(EventBody) {
+    |body| {
+        recorder.wait_for_room();
+        recorder.record(body);
+    }
+}
+
 fn place(stream: Stream) -> Option<usize> {
     match stream {
         Stream::Stdout => Some(0),
@@ -126,10 +135,10 @@ fn place(stream: Stream) -> Option<usize> {
 }
 
 impl OutputSink for CommandTask {
-    fn heard(&mut self, stream: Stream, bytes: &[u8]) -> bool {
+    fn heard<'b>(&mut self, stream: Stream, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         match &mut self.ear {
-            Some(ear) if stream == Stream::Stdout => ear.hear(bytes),
-            _ => true,
+            Some(ear) if stream == Stream::Stdout => ear.hear(bytes, &mut say(&self.recorder)),
+            _ => Cow::Borrowed(bytes),
         }
     }
 
@@ -164,7 +173,10 @@ impl OutputSink for CommandTask {
 impl Task for CommandTask {
     fn ended(mut self: Box<Self>, end: ProcessEnd) {
         if let Some(mut ear) = self.ear.take() {
-            ear.end();
+            let rest = ear.end(&mut say(&self.recorder));
+            if !rest.is_empty() {
+                self.log(Stream::Stdout, rest);
+            }
         }
         for (event, cut) in ["CmdStdout", "CmdStderr"].into_iter().zip(self.cut) {
             if cut > 0 {

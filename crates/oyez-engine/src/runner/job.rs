@@ -9,6 +9,7 @@ use oyez_model::event::{Control, JobControl, JobStateChanged, RawJson, RunStarte
 use oyez_model::{JobState, JobUid, RunNumber, SectionRef, Time};
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::attempt::{PreparedTest, Tried};
 use super::begin::joined;
@@ -48,6 +49,8 @@ pub(super) struct Job {
     pub(super) is_cancelling: AtomicBool,
     /// What could not be ended or given back, the first of it.
     pub(super) left_behind: Mutex<Option<String>>,
+    /// Processes that are attended apart from its targets.
+    pub(super) alive: Arc<watch::Sender<usize>>,
 }
 
 /// Why a job fails.
@@ -86,6 +89,8 @@ impl Job {
             never = self.watch_time(plan.extensions.timeout) => match never {},
             result = self.runs(plan, standing) => result,
         };
+        // They end soon: nobody waits for them any more, and what is not done is killed. The sender lives in `self`.
+        drop(self.alive.subscribe().wait_for(|alive| *alive == 0).await);
         let left_behind = self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (state, error) = match (self.is_cancelling.load(Ordering::Relaxed), result, left_behind) {
             (_, Err(Failure(why)), _) => match self.stops.aborted() {
@@ -244,7 +249,7 @@ impl Job {
                 continue;
             }
             let last = open.last.take_if(|last| last.index == test.index());
-            match self.test(test, section, plan, last).await {
+            match self.test(test, (section, number), plan, last).await {
                 Ok(Tried::Done(done)) => status.tests.push(done),
                 Ok(Tried::Stopped) => break,
                 Ok(Tried::Paused(mut payload)) => {

@@ -15,8 +15,10 @@
 mod attempt;
 mod begin;
 mod command;
+mod desk;
 mod job;
 mod orders;
+mod output;
 mod pipeline;
 mod reopen;
 mod roster;
@@ -45,9 +47,12 @@ use crate::plan::Plan;
 use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::{Recorder, Recording};
 use crate::template::Functions;
+pub(crate) use attempt::Course;
 pub use begin::{JobHandle, Queued};
-pub(crate) use command::Running;
+pub(crate) use command::{Ear, Running};
+pub(crate) use desk::{Alive, Desk};
 use job::{Ending, Job};
+pub(crate) use output::Output;
 pub use reopen::ReopenError;
 pub(crate) use visit::Visit;
 
@@ -227,6 +232,7 @@ impl Engine {
             nodes: AtomicU64::new(standing.nodes),
             is_cancelling: AtomicBool::new(prior == JobState::Cancelling),
             left_behind: Mutex::default(),
+            alive: Arc::default(),
         });
         let work = async {
             job.begin(prior, standing.is_started);

@@ -18,18 +18,19 @@ use serde_json::value::RawValue;
 use crate::descriptor::Parameter;
 use crate::duration::GoDuration;
 use crate::plan::{PlannedStep, SleepDuration, StepKind};
+use crate::plugin::step::PluginStep;
 use crate::template::{Functions, Subject, Template, TemplateError};
 
 pub(crate) use cmd::{Cmd, Command};
 pub(crate) use payload::message;
-pub(crate) use timed::{GatheringStep, Resumption, TimedStep, Visited};
+pub(crate) use timed::{GatheringStep, Resumption, TimedStep, Visited, begun};
 
 /// A step of a test.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) label: String,
     /// The plugin's name, as it stands in events.
-    pub(crate) plugin: &'static str,
+    pub(crate) plugin: String,
     /// How long a target may be in it.
     pub(crate) timeout: Option<GoDuration>,
     /// Whether a visit may be done again when nobody knows how far it came.
@@ -76,11 +77,12 @@ impl Step {
             StepKind::GatherCmd(parameters) => {
                 Work::Gather(Arc::new(gathercmd::GatherCmd::new(parameters, functions)))
             }
-            other => timed(NotYet(other.plugin())),
+            StepKind::External(step) => timed(PluginStep::new(step, functions)),
+            other => timed(NotYet(other.plugin().to_owned())),
         };
         Step {
             label: planned.label.clone(),
-            plugin: planned.kind.plugin(),
+            plugin: planned.kind.plugin().to_owned(),
             timeout: planned.extensions.timeout,
             is_repeatable: planned.extensions.repeatable,
             work,
@@ -104,7 +106,7 @@ impl Step {
 
 /// What is planned and not done yet; no plan holds it, since the registry does not know it.
 #[derive(Debug)]
-struct NotYet(&'static str);
+struct NotYet(String);
 
 #[async_trait::async_trait]
 impl TimedStep for NotYet {

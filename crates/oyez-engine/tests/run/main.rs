@@ -11,6 +11,7 @@ mod manager;
 mod order;
 mod output;
 mod plain;
+mod plugins;
 mod processes;
 mod recorded;
 mod runs;

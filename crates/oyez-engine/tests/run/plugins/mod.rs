@@ -1,0 +1,6 @@
+//! External plugins, real processes of them.
+
+mod bench;
+mod managers;
+mod misbehaviour;
+mod steps;
