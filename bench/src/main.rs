@@ -9,6 +9,7 @@ mod ingest;
 mod measure;
 mod pyats;
 mod sections;
+mod service;
 mod table;
 
 use table::Table;
@@ -16,12 +17,13 @@ use table::Table;
 type Part = fn(&mut Table);
 
 /// What can be asked for by name.
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("ingest", ingest::run),
     ("sections", sections::run),
     ("engine", engine::run),
     ("command", command::run),
     ("pyats", pyats::run),
+    ("service", service::run),
 ];
 
 fn main() {

@@ -13,4 +13,4 @@ mod wire;
 pub use engine::{descriptor, duration, expression, template};
 pub use model::{checkpoint, records, rows, value};
 pub use pyats::{frame, pickle, pickle_again};
-pub use wire::{junit, ocp};
+pub use wire::{contest, junit, ocp};

@@ -2,7 +2,10 @@
 
 use std::io::BufReader;
 
-use oyez_model::{SectionRef, Time};
+use oyez_model::{JobId, SectionRef, Time};
+use oyez_wire::contest::form::{Form, UrlEncoded};
+use oyez_wire::contest::request::{self, Request};
+use oyez_wire::contest::{go, reply, shape};
 use oyez_wire::formats::junit::{Limits, Reader, Tests};
 use oyez_wire::formats::ocp;
 
@@ -54,4 +57,31 @@ pub fn ocp(bytes: &[u8]) {
     }
     run.end();
     folder.finish();
+}
+
+/// A request of ConTest's client: its path, its form, and what is answered; and an extended descriptor, as it was stored.
+pub fn contest(bytes: &[u8]) {
+    let (first, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+    let (path, body) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0));
+    let mut reader = UrlEncoded::new(1 << 16);
+    let is_read = body.chunks(usize::from(*first) + 1).all(|piece| reader.push(piece).is_ok());
+    let form = reader.finish();
+    // Pieces of any size must read the same.
+    assert!(!is_read || form == Form::url_encoded(body));
+    let path = String::from_utf8_lossy(path);
+    let path = request::path(&path);
+    let reply = match request::read(request::verb(&path), form) {
+        Ok(Request::Start { descriptor, .. }) => {
+            let _ = shape::tests(&String::from_utf8_lossy(&descriptor));
+            reply::answer("s", &reply::Data::Start(JobId(1)), None)
+        }
+        Ok(Request::List { tags, .. }) => reply::answer("s", &reply::Data::List(None), Some(&tags.join(","))),
+        Ok(request) => reply::answer(&format!("{request:?}"), &reply::Data::Stop, None),
+        Err(refused) => reply::refusal(&refused.to_string()),
+    };
+    assert!(serde_json::from_slice::<serde_json::Value>(&reply).is_ok());
+    // Whatever stands in a payload, the reply as a whole is JSON.
+    let mut payload = Vec::new();
+    go::raw(&mut payload, &String::from_utf8_lossy(body));
+    assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_ok());
 }

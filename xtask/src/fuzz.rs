@@ -28,9 +28,10 @@ pub struct Arguments {
 }
 
 /// The fuzzers: what each feeds stands in `fuzz/src`.
-const TARGETS: [&str; 13] = [
+const TARGETS: [&str; 14] = [
     "junit",
     "ocp",
+    "contest",
     "pickle",
     "pickle_again",
     "frame",

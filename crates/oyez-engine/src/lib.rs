@@ -42,6 +42,7 @@
 //! | [`stop`] | what ends work before its time, and how that reaches who does it |
 //! | [`plugin`] | executables that are steps, target managers or reporters |
 //! | [`observer`] | who watches |
+//! | [`targets`] | targets by hand: hold, release, take away |
 //! | [`error`] | why a job could not be run |
 //!
 //! ConTest is followed to the letter where its users can see it (fields, defaults, order of checks, texts), and
@@ -70,6 +71,7 @@ pub mod runner;
 mod steps;
 pub mod stop;
 pub mod target;
+pub mod targets;
 pub mod template;
 pub mod uri;
 

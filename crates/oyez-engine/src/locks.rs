@@ -26,6 +26,8 @@ const RENEW: Duration = Duration::from_secs(3);
 /// As long as a job is paused: until it goes on or is cancelled, which may be any time. Who holds what can be looked at,
 /// and taken away, by people.
 const WHILE_PAUSED: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// The store's word for no owner.
+const NOBODY: &str = "nobody";
 /// How often a busy target is asked for, at first and at most.
 const ASK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -353,6 +355,11 @@ impl Locks {
         };
         if let Some(target) = name.strip_prefix("target ") {
             self.recorder.record(TargetLock { target: target.to_owned(), change: LockChange::Lost });
+        }
+        if owner == NOBODY {
+            return self
+                .stops
+                .abort(Stop::Lost(format!("{name} was unlocked by force while this job held it")));
         }
         self.stops.abort(Stop::Lost(format!(
             "{name} was taken over by {by}: its lease had run out, because this process stood still for more than {} s",

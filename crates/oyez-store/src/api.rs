@@ -114,9 +114,9 @@ pub struct JobFilter {
 /// Who holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Host name.
+    /// Host name; of a person the person's name.
     pub host: String,
-    /// Process id there.
+    /// Process id there; 0 for a person.
     pub pid: u32,
     /// When that process started (clock ticks since boot, `/proc/PID/stat` field 22), so that a reused pid is not
     /// taken for it; 0 when unknown.
@@ -127,7 +127,10 @@ pub struct Owner {
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "process {} on {}", self.pid, self.host)
+        match self.pid {
+            0 => f.write_str(&self.host),
+            pid => write!(f, "process {pid} on {}", self.host),
+        }
     }
 }
 
@@ -161,6 +164,17 @@ pub struct Lease {
     pub expires: Time,
 }
 
+/// Who holds a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub owner: Owner,
+    /// For which job.
+    pub job: Option<JobId>,
+    /// Until when, unless it is renewed.
+    pub expires: Time,
+}
+
 /// A target that somebody holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldTarget {
@@ -174,13 +188,29 @@ pub struct HeldTarget {
     pub expires: Time,
 }
 
+/// What somebody did to a target by hand, or wrote down about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetNote {
+    /// The target's id.
+    pub target: String,
+    /// When.
+    pub at: Time,
+    /// What was done: `hold`, `release`, `force-unlock`, `note`.
+    pub what: String,
+    /// By whom.
+    pub by: String,
+    /// Why, or what is to be known.
+    pub why: String,
+}
+
 /// A store of jobs.
 ///
 /// Every method may be called from many tasks at once. A future that is dropped may or may not have had its effect;
 /// appending the same batch again tells.
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// Begins a job; acked when it is kept. The same uid again is a success with the first number.
+    /// Begins a job; acked when it is kept. The same uid again is a success with the first number. Where an owner is
+    /// given, its lease has the epoch 1.
     ///
     /// # Errors
     /// The store is full, read-only, closed, ...
@@ -259,7 +289,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// The store's own trouble.
-    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError>;
+    async fn holder(&self, name: &LeaseName) -> Result<Option<Holder>, StoreError>;
 
     /// The targets that are held for a job become this owner's, whoever held them for it; those that were taken by
     /// another job meanwhile are not among them. The owner must hold the job's own lease.
@@ -273,6 +303,18 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The store's own trouble.
     async fn held_targets(&self, after: Option<&str>, limit: usize) -> Result<Vec<HeldTarget>, StoreError>;
+
+    /// Keeps what was done to a target.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    async fn note_target(&self, note: TargetNote) -> Result<(), StoreError>;
+
+    /// What was done to a target, or to all of them, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    async fn target_notes(&self, target: Option<&str>, limit: usize) -> Result<Vec<TargetNote>, StoreError>;
 
     /// Gives leases back; those of other owners are left alone.
     ///

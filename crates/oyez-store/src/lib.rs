@@ -38,8 +38,8 @@ pub mod sqlite;
 pub mod tree;
 
 pub use api::{
-    Ack, Batch, Durability, HeldTarget, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewEvent, NewJob,
-    Owner, Store,
+    Ack, Batch, Durability, HeldTarget, Holder, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewEvent,
+    NewJob, Owner, Store, TargetNote,
 };
 pub use clock::{Clock, SystemClock};
 pub use error::StoreError;

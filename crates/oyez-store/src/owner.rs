@@ -17,6 +17,20 @@ impl Owner {
         Owner { host: host(), pid, started, token: started.rotate_left(32) ^ u64::from(pid) }
     }
 
+    /// A person, who holds a target by hand; the same one whoever asks.
+    #[must_use]
+    pub fn person(name: &str) -> Owner {
+        let bits = blake3::hash(name.as_bytes());
+        let token = bits.as_bytes()[..8].iter().fold(0, |token, byte| token << 8 | u64::from(*byte));
+        Owner { host: name.to_owned(), pid: 0, started: 0, token }
+    }
+
+    /// Whether it is a person, not a process.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.pid == 0
+    }
+
     /// Whether it still runs, and is not another process by this number. Only for one of this host.
     #[must_use]
     pub fn is_alive(&self) -> bool {

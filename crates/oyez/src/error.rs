@@ -37,6 +37,9 @@ pub enum CommandError {
     /// The engine gave up.
     #[error(transparent)]
     Engine(#[from] oyez_engine::EngineError),
+    /// A server elsewhere did not do it.
+    #[error(transparent)]
+    Remote(#[from] crate::remote::RemoteError),
     /// The report server cannot serve.
     #[error(transparent)]
     Server(oyez_server::pyats::ServeError),
@@ -61,6 +64,7 @@ impl CommandError {
         match self {
             CommandError::Usage(_) | CommandError::Descriptor { .. } => exit::USAGE,
             CommandError::Store(StoreError::NoJob(_)) => exit::USAGE,
+            CommandError::Remote(e) => e.code(),
             CommandError::OutputClosed => exit::SUCCESS,
             _ => exit::INCOMPLETE,
         }

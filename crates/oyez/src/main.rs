@@ -7,16 +7,20 @@
 //! | [`place`] | where the store is, and opening it |
 //! | [`which`] | a job by what a person types |
 //! | [`show`] | tables, times, colours |
+//! | [`ending`] | what is said of a job at its end, and of a descriptor that is no job |
+//! | [`remote`] | a server elsewhere |
 //! | [`progress`] | what is seen while a job runs: a live tree, or plain lines |
 //! | [`reports`] | writing the documents of a job into a folder |
 //! | [`reap`] | jobs whose process is gone |
 
 mod commands;
+mod ending;
 mod error;
 mod exit;
 mod place;
 mod progress;
 mod reap;
+mod remote;
 mod reports;
 mod show;
 mod which;
@@ -27,17 +31,26 @@ use clap::{Parser, Subcommand};
 
 /// Runs test jobs, hears everything that they report, keeps it, shows it live, and gives the verdict.
 #[derive(Debug, Parser)]
-#[command(name = "oyez", version, about, after_help = exit::HELP, max_term_width = 110)]
+#[command(name = "oyez", version = VERSION, about, after_help = exit::HELP, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// Also which job descriptors are understood.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (job descriptors 1.0)");
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(commands::run::Args),
     Exec(commands::exec::Args),
     Serve(commands::serve::Args),
+    Submit(commands::submit::Args),
+    Stop(commands::control::StopArgs),
+    Pause(commands::control::PauseArgs),
+    Targets(commands::targets::Args),
+    Resume(commands::control::ResumeArgs),
+    Retry(commands::control::RetryArgs),
     Plan(commands::plan::Args),
     Pyats(commands::pyats::Args),
     Import(commands::import::Args),
@@ -65,6 +78,12 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Exec(args) => commands::exec::run(args),
         Command::Serve(args) => commands::serve::run(args),
+        Command::Submit(args) => commands::submit::run(args),
+        Command::Stop(args) => commands::control::stop(args),
+        Command::Pause(args) => commands::control::pause(args),
+        Command::Targets(args) => commands::targets::run(args),
+        Command::Resume(args) => commands::control::resume(args),
+        Command::Retry(args) => commands::control::retry(args),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Pyats(args) => commands::pyats::run(args),
         Command::Import(args) => commands::import::run(&args),

@@ -38,6 +38,23 @@ pub fn write_all(
     Ok(())
 }
 
+/// Writes a document that comes from elsewhere into a file, which appears whole or not at all.
+///
+/// # Errors
+/// It cannot be read to its end, or not be written.
+pub fn copy(mut from: impl std::io::Read, path: &Path) -> Result<(), CommandError> {
+    let mut write = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut part = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::copy(&mut from, &mut part)?;
+        // As any other file that a command makes, not for its user alone.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        part.as_file().set_permissions(mode)?;
+        part.persist(path).map_err(|e| e.error).map(|_| ())
+    };
+    write().map_err(|source| trouble("cannot write", path, source))
+}
+
 /// Makes the folder for documents, so that a mistake is found before anything runs.
 ///
 /// # Errors

@@ -2,12 +2,16 @@
 //!
 //! In README.md and docs/*.md, every line `$ ...` of a block ```` ```console ```` is typed into a shell, from the first to
 //! the last of the file, in one folder with the examples and a store that holds one job. It must end with 0, or with the
-//! code that a comment before the block names: `<!-- exit 1 -->`.
+//! code that a comment before the block names: `<!-- exit 1 -->`. From a block on before which `<!-- server -->` stands, commands
+//! find a server on that store in `OYEZ_SERVER`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
 
 #[expect(dead_code, reason = "not everything that drives the command is needed here")]
 #[path = "command/lab.rs"]
 mod lab;
+#[expect(dead_code, reason = "not everything that drives a server is needed here")]
+#[path = "serve/serve.rs"]
+mod serve;
 #[path = "../../../tests/skipped.rs"]
 mod skipped;
 
@@ -15,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lab::{Done, Lab};
+use serve::{Server, serve};
 
 fn root() -> PathBuf {
     std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap()
@@ -26,20 +31,23 @@ struct Shown {
     line: usize,
     text: String,
     code: i32,
+    has_server: bool,
 }
 
 /// The commands of a document, in order.
 fn shown(document: &str) -> Vec<Shown> {
-    let (mut out, mut inside, mut code) = (Vec::new(), false, 0);
+    let (mut out, mut inside, mut code, mut has_server) = (Vec::new(), false, 0, false);
     for (i, line) in document.lines().enumerate() {
         if inside {
             match line.strip_prefix("$ ") {
-                Some(text) => out.push(Shown { line: i + 1, text: text.to_owned(), code }),
+                Some(text) => out.push(Shown { line: i + 1, text: text.to_owned(), code, has_server }),
                 None if line.starts_with("```") => (inside, code) = (false, 0),
                 None => {}
             }
         } else if line.starts_with("```console") {
             inside = true;
+        } else if line == "<!-- server -->" {
+            has_server = true;
         } else if let Some(named) = line.strip_prefix("<!-- exit ") {
             code = named
                 .trim_end_matches(" -->")
@@ -68,11 +76,12 @@ fn prepared() -> Lab {
 }
 
 /// Types a line into a shell where `oyez` is the one that was built.
-fn typed(lab: &Lab, text: &str) -> Done {
+fn typed(lab: &Lab, text: &str, server: Option<&Server>) -> Done {
     let of_oyez = lab.command(&[]);
     let mut shell = Command::new("sh");
     shell.args(["-c", text]).current_dir(lab.path(".")).stdin(std::process::Stdio::null()).env_clear();
     shell.envs(of_oyez.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.envs(server.map(|server| ("OYEZ_SERVER", &server.url)));
     let here = Path::new(env!("CARGO_BIN_EXE_oyez")).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(here).chain(std::env::split_paths(&path));
@@ -86,8 +95,12 @@ fn run(document: &Path) -> usize {
         return 0;
     }
     let lab = prepared();
-    for Shown { line, text, code } in &commands {
-        let done = typed(&lab, text);
+    let mut server = None;
+    for Shown { line, text, code, has_server } in &commands {
+        if *has_server && server.is_none() {
+            server = Some(serve(&lab, &[]));
+        }
+        let done = typed(&lab, text, server.as_ref());
         let name = document.file_name().unwrap().display();
         assert_eq!(done.code, Some(*code), "{name}:{line}: {text}\n{}\n{}", done.text(), done.err);
     }

@@ -1,6 +1,6 @@
 //! What is asked of jobs: pause, go on, cancel, kill, repeat.
 
-use oyez_model::event::{Control as Verb, JobControl};
+use oyez_model::event::{Control as Verb, JobControl, ProducerLeft};
 use oyez_model::{EventNumber, JobId, JobState, JobUid, ProducerId};
 use oyez_store::{Batch, JobInfo, NewEvent, StoreError};
 use thiserror::Error;
@@ -156,7 +156,8 @@ impl Manager {
         let batch = Batch {
             producer: ProducerId::from_random(clock.random()),
             first: EventNumber(1),
-            events: vec![NewEvent::new(clock.now(), asked)],
+            // What said this says no more: the report lacks nothing of it.
+            events: vec![NewEvent::new(clock.now(), asked), NewEvent::new(clock.now(), ProducerLeft {})],
             epoch: None,
         };
         self.0.store.append(id, batch).await.map(|_| ())

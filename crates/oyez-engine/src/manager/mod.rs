@@ -98,6 +98,8 @@ struct Inner {
 struct State {
     queue: Queue,
     running: HashMap<JobId, Control>,
+    /// Jobs for which there is room, and which have no number yet.
+    coming: usize,
     /// Those that get their turn again as soon as they are paused.
     again: HashSet<JobId>,
     /// Paused jobs that wait until somebody lets them go on.
@@ -204,6 +206,12 @@ impl Manager {
         }
         request.server_id = Some(self.0.options.server_id.clone());
         let priority = request.priority;
+        if let Some(room) = self.room() {
+            // Its turn has come already: it need not be written down that it waits.
+            let (id, uid, handle) = self.0.engine.submit(request).await?;
+            self.start_now(room, handle);
+            return Ok((id, uid));
+        }
         let queued = self.0.engine.enqueue(request).await?;
         let (id, uid) = (queued.id(), queued.uid());
         self.0.lock().queue.push(id, priority, Control::new(), Some(queued));
@@ -218,20 +226,7 @@ impl Manager {
             if state.closing.is_none_or(|before| before.strength() < how.strength()) {
                 state.closing = Some(how);
             }
-            let by = Some(format!("server {}", self.0.options.server_id));
-            let asked = |why: &str| Asked { by: by.clone(), why: Some(why.to_owned()), is_recorded: false };
-            for control in state.running.values() {
-                match how {
-                    Shutdown::Drain => {}
-                    Shutdown::Pause { timeout } => control.pause(Pause {
-                        asked: asked("the server ends; the next one goes on"),
-                        timeout,
-                        is_handed_on: true,
-                    }),
-                    Shutdown::Cancel => control.cancel_by(asked("the server ends")),
-                    Shutdown::Kill => control.kill_by(asked("the server was killed")),
-                }
-            }
+            state.running.values().for_each(|control| self.0.close(how, control));
         }
         loop {
             let mut changed = std::pin::pin!(self.0.changed.notified());
@@ -240,7 +235,7 @@ impl Manager {
             let is_done = {
                 let state = self.0.lock();
                 let drains = state.closing == Some(Shutdown::Drain);
-                state.running.is_empty() && (!drains || state.queue.is_empty())
+                state.running.is_empty() && state.coming == 0 && (!drains || state.queue.is_empty())
             };
             if is_done {
                 break;
@@ -258,6 +253,22 @@ impl Manager {
 }
 
 impl Inner {
+    /// What the end of the server means for a job that runs.
+    fn close(&self, how: Shutdown, control: &Control) {
+        let by = format!("server {}", self.options.server_id);
+        let asked = |why: &str| Asked { by: Some(by.clone()), why: Some(why.to_owned()), is_recorded: false };
+        match how {
+            Shutdown::Drain => {}
+            Shutdown::Pause { timeout } => control.pause(Pause {
+                asked: asked("the server ends; the next one goes on"),
+                timeout,
+                is_handed_on: true,
+            }),
+            Shutdown::Cancel => control.cancel_by(asked("the server ends")),
+            Shutdown::Kill => control.kill_by(asked("the server was killed")),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

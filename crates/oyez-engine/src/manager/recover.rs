@@ -78,7 +78,7 @@ impl Manager {
         let end = tokio::time::Instant::now() + SERVER_LEASE + Duration::from_secs(1);
         loop {
             let holder = self.0.store.holder(&lease[0]).await?;
-            if let Some(former) = holder.filter(is_dead) {
+            if let Some(former) = holder.map(|holder| holder.owner).filter(is_dead) {
                 self.0.store.release(&lease, &former).await?;
             }
             match self.0.store.acquire(&lease, &self.0.owner, None, SERVER_LEASE).await {
@@ -86,7 +86,7 @@ impl Manager {
                 // It may have died on another host: then nobody renews it.
                 Err(StoreError::Held { owner, .. }) => {
                     let holder = self.0.store.holder(&lease[0]).await?;
-                    let is_here = holder.is_some_and(|holder| holder.host == owner::host());
+                    let is_here = holder.is_some_and(|holder| holder.owner.host == owner::host());
                     if is_here || tokio::time::Instant::now() >= end {
                         return Err(RecoverError::Taken { name, owner });
                     }
@@ -123,7 +123,7 @@ impl Manager {
         for id in ids {
             // Somebody else's, who is not known to be dead.
             let holder = self.0.store.holder(&LeaseName::Job(id)).await?;
-            if self.0.knows(id) || holder.is_some_and(|holder| !is_dead(&holder)) {
+            if self.0.knows(id) || holder.is_some_and(|holder| !is_dead(&holder.owner)) {
                 continue;
             }
             let info = self.0.store.job(id).await?;
@@ -150,7 +150,7 @@ impl Manager {
 
     async fn is_gone(&self, server: &str) -> Result<bool, StoreError> {
         let holder = self.0.store.holder(&LeaseName::Server(server.to_owned())).await?;
-        Ok(holder.is_none_or(|holder| is_dead(&holder)))
+        Ok(holder.is_none_or(|holder| is_dead(&holder.owner)))
     }
 
     async fn take_up(&self, id: JobId, info: &JobInfo, found: &mut Recovered) -> Result<(), StoreError> {
@@ -197,5 +197,5 @@ impl super::Inner {
 
 /// Whether an owner is known to be dead: one of this host whose process is gone.
 fn is_dead(owner: &Owner) -> bool {
-    owner.host == owner::host() && !owner.is_alive()
+    !owner.is_person() && owner.host == owner::host() && !owner.is_alive()
 }

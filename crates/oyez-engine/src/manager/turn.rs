@@ -8,18 +8,50 @@ use super::queue::Waiting;
 use super::{Inner, Manager, Shutdown, State, Teller};
 use crate::control::Control;
 use crate::error::EngineError;
-use crate::runner::{JobHandle, Queued, ReopenError};
+use crate::runner::{Afterwards, JobHandle, Queued, ReopenError};
 
 impl Manager {
     /// Starts what may run by now.
     pub(super) fn turn(&self) {
         let mut state = self.0.lock();
-        while state.running.len() < self.0.options.max_jobs
+        while state.running.len() + state.coming < self.0.options.max_jobs
             && state.closing.is_none_or(|how| how == Shutdown::Drain)
             && let Some(waiting) = state.queue.pop()
         {
             self.start(&mut state, waiting);
         }
+    }
+
+    /// Room for one job more, when nobody waits for it.
+    pub(super) fn room(&self) -> Option<Room> {
+        let mut state = self.0.lock();
+        let is_free = state.queue.is_empty() && state.running.len() + state.coming < self.0.options.max_jobs;
+        if !is_free || state.closing.is_some() {
+            return None;
+        }
+        state.coming += 1;
+        Some(Room(self.clone()))
+    }
+
+    /// Runs a job that was just made in the room that was kept for it.
+    pub(super) fn start_now(&self, room: Room, handle: JobHandle) {
+        let (control, id) = (Control::new(), handle.id());
+        {
+            let mut state = self.0.lock();
+            state.running.insert(id, control.clone());
+            if let Some(how) = state.closing {
+                self.0.close(how, &control);
+            }
+        }
+        drop(room);
+        let manager = self.clone();
+        tokio::spawn(async move {
+            let done = Done { manager: manager.clone(), id };
+            if let Err(e) = manager.0.engine.bring_to_end(handle, control, None, Afterwards::RunsOut).await {
+                manager.0.say(&format!("job {id} was given up: {e}"));
+            }
+            drop(done);
+        });
     }
 
     /// Starts a job now.
@@ -36,7 +68,7 @@ impl Manager {
         let done = Done { manager: self.clone(), id };
         match self.0.open(id, queued.as_deref(), &control).await {
             Ok(handle) => {
-                if let Err(e) = self.0.engine.run(handle, control, None).await {
+                if let Err(e) = self.0.engine.bring_to_end(handle, control, None, Afterwards::RunsOut).await {
                     self.0.say(&format!("job {id} was given up: {e}"));
                 }
             }
@@ -76,6 +108,17 @@ impl Inner {
         if let Some(Teller(tell)) = &self.options.teller {
             tell(text);
         }
+    }
+}
+
+/// Room that is kept for a job.
+pub(super) struct Room(Manager);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.0.lock().coming -= 1;
+        self.0.0.changed.notify_waiters();
+        self.0.turn();
     }
 }
 

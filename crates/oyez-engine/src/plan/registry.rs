@@ -14,7 +14,19 @@ pub(crate) enum Kind {
 /// The plugins of this kind that are built in, by their real names.
 pub(crate) fn built_in(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Step => &["Cmd", "Echo", "GatherCmd", "RandEcho", "Sleep", "variables", "waitport"],
+        Kind::Step => &[
+            "Cmd",
+            "Echo",
+            "Exec",
+            "GatherCmd",
+            "Qemu",
+            "RandEcho",
+            "SSHCmd",
+            "Sleep",
+            "TerminalExpect",
+            "variables",
+            "waitport",
+        ],
         Kind::TargetManager => &["CSVFileTargetManager", "TargetList"],
         Kind::Fetcher => &["Literal", "URI"],
         Kind::Reporter => &["noop", "TargetSuccess"],
@@ -22,16 +34,12 @@ pub(crate) fn built_in(kind: Kind) -> &'static [&'static str] {
 }
 
 /// Those that ConTest has and we leave out on purpose, each with why (specs/contest.md 4).
-const LEFT_OUT: [(Kind, &str, &str); 6] = [
+const LEFT_OUT: [(Kind, &str, &str); 2] = [
     (
         Kind::Step,
         "CPUCmd",
         "is left out on purpose: it speaks the protocol of u-root's cpu; sshcmd does the same over ssh",
     ),
-    (Kind::Step, "SSHCmd", "is not built in yet"),
-    (Kind::Step, "Exec", "is not built in yet"),
-    (Kind::Step, "TerminalExpect", "is not built in yet"),
-    (Kind::Step, "Qemu", "is not built in yet"),
     (Kind::Step, "s3FileUpload", "is not built in yet"),
 ];
 
@@ -96,6 +104,6 @@ mod tests {
         assert_eq!(message, "TestStep cpucmd is not registered");
         assert!(hint.starts_with("CPUCmd is left out on purpose: "), "{hint}");
         assert!(refused("slep").1.starts_with("did you mean \"Sleep\"?"));
-        assert!(refused("nosuch").1.starts_with("there are: cmd, echo, gathercmd, "));
+        assert!(refused("nosuch").1.starts_with("there are: cmd, echo, exec, gathercmd, "));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use oyez_model::event::{Artifact, JobLinked, JobStateChanged, JobSubmitted, ProducerJoined, RawJson};
-use oyez_model::{EventBody, JobId, JobSource, JobState, JobUid, SectionRef, Time};
+use oyez_model::{EventBody, EventSeq, JobId, JobSource, JobState, JobUid, SectionRef, Time};
 use oyez_store::{LeaseName, NewEvent, NewJob, Owner, StoreError};
 
 use super::standing::Standing;
@@ -14,9 +14,6 @@ use crate::plan::Plan;
 
 /// The time for which a job's lease is taken before it runs.
 pub(super) const JOB_LEASE: Duration = Duration::from_secs(10);
-
-/// The pause before the store is asked again for that lease.
-const RETRY: Duration = Duration::from_millis(100);
 
 /// A request and an extended descriptor that are longer than this together are kept as blobs,
 const LONGEST_REQUEST: usize = 4 << 20;
@@ -45,6 +42,8 @@ pub struct JobHandle {
     pub(super) standing: Standing,
     /// The targets that it holds.
     pub(super) inherited: Vec<LeaseName>,
+    /// The number of its last event, by whomever, when it was opened.
+    pub(super) seen: EventSeq,
 }
 
 impl JobHandle {
@@ -117,11 +116,25 @@ impl Engine {
         let owner = self.owner();
         let made = self.make(request, JobState::Started, Some(owner.clone())).await?;
         let Made { id, uid, plan, requestor, priority, first } = made;
-        let epoch = self.epoch(id, &owner).await?;
+        // That of a job's first owner.
+        let epoch = 1;
         let standing = Standing { recorded: first.len() as u64, ..Standing::default() };
         let (prior, inherited) = (JobState::Started, Vec::new());
-        let handle =
-            JobHandle { id, uid, plan, requestor, priority, owner, epoch, first, prior, standing, inherited };
+        let seen = EventSeq(standing.recorded);
+        let handle = JobHandle {
+            id,
+            uid,
+            plan,
+            requestor,
+            priority,
+            owner,
+            epoch,
+            first,
+            prior,
+            standing,
+            inherited,
+            seen,
+        };
         Ok((id, uid, handle))
     }
 
@@ -156,6 +169,7 @@ impl Engine {
             epoch,
             first: Vec::new(),
             prior: JobState::Queued,
+            seen: EventSeq(standing.recorded),
             standing,
             inherited: Vec::new(),
         })
@@ -213,21 +227,6 @@ impl Engine {
         first.extend(then.iter().cloned());
         let id = self.store.create_job(NewJob { time: now, submitted, owner, then }).await?;
         Ok(Made { id, uid, plan, requestor, priority, first })
-    }
-
-    /// The epoch of a job's lease, which came with the job. The job is there already, so a store that is in trouble
-    /// gets some time.
-    async fn epoch(&self, id: JobId, owner: &Owner) -> Result<u64, StoreError> {
-        let end = tokio::time::Instant::now() + self.options.grace;
-        loop {
-            match self.store.acquire(&[LeaseName::Job(id)], owner, Some(id), JOB_LEASE).await {
-                Ok(leases) => return Ok(leases.first().map_or(1, |lease| lease.epoch)),
-                Err(e) if e.is_transient() && tokio::time::Instant::now() < end => {
-                    tokio::time::sleep(RETRY).await;
-                }
-                Err(e) => return Err(e),
-            }
-        }
     }
 
     /// What is too long for an event becomes a blob.

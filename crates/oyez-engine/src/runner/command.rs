@@ -10,6 +10,7 @@ use oyez_model::event::{Artifact, LogText, OutputDropped, SourceCut, Stream};
 use oyez_model::{EventBody, ProducerId, SectionRef};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use super::job::Job;
 use crate::process::{Cause, Cookie, Exit, Launch, OutputSink, ProcessEnd, Slot, Task};
@@ -51,6 +52,8 @@ pub(crate) struct Running {
     pub(crate) stdin: Option<OwnedFd>,
     /// Who hears its standard output.
     pub(crate) ear: Option<Box<dyn Ear>>,
+    /// It is killed when this says so.
+    pub(crate) until: Option<oneshot::Receiver<()>>,
 }
 
 /// A process of one target.

@@ -182,8 +182,35 @@ impl Engine {
         control: Control,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<JobEnd, EngineError> {
-        let JobHandle { id, uid, plan, requestor, priority, owner, epoch, first, prior, standing, inherited } =
-            handle;
+        let Ended { job, state, error } =
+            self.bring_to_end(handle, control, observer, Afterwards::Free).await?;
+        // The store has just taken the last event: this can only fail by misfortune, and the job has ended anyway.
+        let verdict = self.store.job(job).await.ok().and_then(|info| info.row.verdict);
+        Ok(JobEnd { job, state, verdict, error })
+    }
+
+    /// The same, for those who do not ask for the verdict.
+    pub(crate) async fn bring_to_end(
+        &self,
+        handle: JobHandle,
+        control: Control,
+        observer: Option<Arc<dyn Observer>>,
+        afterwards: Afterwards,
+    ) -> Result<Ended, EngineError> {
+        let JobHandle {
+            id,
+            uid,
+            plan,
+            requestor,
+            priority,
+            owner,
+            epoch,
+            first,
+            prior,
+            standing,
+            inherited,
+            seen,
+        } = handle;
         let stops = Stops::new(control.clone());
         if let Some(observer) = &observer {
             (1..).zip(&first).for_each(|(seq, event)| observer.event(seq, event));
@@ -216,7 +243,15 @@ impl Engine {
             let locks = locks.clone();
             async move { locks.keep().await }
         }));
-        let listener = Helper(tokio::spawn(orders::obey(self.store.clone(), id, recorder.clone(), control)));
+        let foreign = seen.0.saturating_sub(standing.recorded);
+        let listener = Helper(tokio::spawn(orders::obey(
+            self.store.clone(),
+            id,
+            seen,
+            foreign,
+            recorder.clone(),
+            control,
+        )));
         let job = Arc::new(Job {
             uid,
             epoch,
@@ -269,19 +304,30 @@ impl Engine {
             Ok(()) => {}
             // Another process runs it now, and says how it ends.
             Err(e @ StoreError::Fenced { .. }) => {
-                return Ok(JobEnd {
-                    job: id,
-                    state: JobState::Failed,
-                    verdict: None,
-                    error: Some(e.to_string()),
-                });
+                return Ok(Ended { job: id, state: JobState::Failed, error: Some(e.to_string()) });
             }
             Err(e) => return Err(e.into()),
         }
-        locks.leave().await;
+        if !state.is_final() || afterwards == Afterwards::Free {
+            locks.leave().await;
+        }
         crate::process::reap();
-        // The store has just taken the last event: this can only fail by misfortune, and the job has ended anyway.
-        let verdict = self.store.job(id).await.ok().and_then(|info| info.row.verdict);
-        Ok(JobEnd { job: id, state, verdict, error })
+        Ok(Ended { job: id, state, error })
     }
+}
+
+/// What becomes of the lease of a job that has come to its end. It is of no use to anybody any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Afterwards {
+    /// It is given back.
+    Free,
+    /// It runs out: a commit less, where jobs are many and short.
+    RunsOut,
+}
+
+/// How a job ended, or was halted.
+pub(crate) struct Ended {
+    job: JobId,
+    state: JobState,
+    error: Option<String>,
 }

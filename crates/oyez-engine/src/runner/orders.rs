@@ -16,11 +16,15 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Events that are read at once.
 const PAGE: usize = 4096;
 
-/// Obeys for ever.
-pub(super) async fn obey(store: Arc<dyn Store>, job: JobId, recorder: Recorder, control: Control) {
-    // What was there before the job was opened was seen then.
-    let Ok(mut seen) = store.wait(job, EventSeq(0), Duration::ZERO).await else { return };
-    let mut foreign = seen.0.saturating_sub(recorder.recorded());
+/// Obeys for ever what comes after the event `seen`; up to there so many were of others.
+pub(super) async fn obey(
+    store: Arc<dyn Store>,
+    job: JobId,
+    mut seen: EventSeq,
+    mut foreign: u64,
+    recorder: Recorder,
+    control: Control,
+) {
     loop {
         tokio::time::sleep(LOOK).await;
         // A store in trouble is the recorder's matter.

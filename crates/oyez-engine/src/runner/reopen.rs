@@ -60,6 +60,7 @@ struct Read {
     plan: Result<Plan, String>,
     submitted: JobSubmitted,
     standing: Standing,
+    seen: EventSeq,
 }
 
 impl Engine {
@@ -91,13 +92,14 @@ impl Engine {
             end_leftovers(&uid.to_string());
             let request = request(&*reader)?;
             let standing = Standing::read(&*reader)?;
+            let seen = reader.live().last_seq();
             let extended = request.extended.unwrap_or_default();
             let prepared = prepare_stored(&extended, &environment);
             let error = prepared.diagnostics.iter().find(|d| d.is_error()).map(ToString::to_string);
             let plan = prepared.plan.ok_or_else(|| error.unwrap_or_else(|| "there is no plan".to_owned()));
-            Ok::<_, StoreError>(Read { plan, submitted: request.submitted, standing })
+            Ok::<_, StoreError>(Read { plan, submitted: request.submitted, standing, seen })
         });
-        let Read { plan, submitted, mut standing } = read.await.map_err(|_| StoreError::Closed)??;
+        let Read { plan, submitted, mut standing, seen } = read.await.map_err(|_| StoreError::Closed)??;
         let plan = match (plan, restore(prior, id, &mut standing)) {
             (Ok(mut plan), Ok(())) => {
                 plan.tags.clone_from(&submitted.tags);
@@ -118,6 +120,7 @@ impl Engine {
             prior,
             standing,
             inherited,
+            seen,
         })
     }
 

@@ -174,7 +174,14 @@ impl Visit {
     /// # Errors
     /// No file descriptors are left.
     pub(crate) async fn process(&self, slot: Slot, command: Command, how: Running) -> std::io::Result<Ended> {
-        let Running { wanted, timeout, stdin, ear } = how;
+        let Running { wanted, timeout, stdin, ear, until } = how;
+        let enough = async {
+            match until {
+                // Who would say so may be gone as well.
+                Some(until) => drop(until.await),
+                None => std::future::pending().await,
+            }
+        };
         let scope = Scope::new()?;
         let guard = Guard(scope.clone());
         // One process, one end.
@@ -183,6 +190,10 @@ impl Visit {
         self.job.start_process(slot, command, self.section, scope.clone(), (timeout, stdin), task);
         let ended = tokio::select! {
             ended = ended.recv() => ended,
+            () = enough => {
+                scope.kill(Stop::Cancelled);
+                ended.recv().await
+            }
             why = self.stopped() => {
                 match self.scope.is_killed() {
                     true => scope.kill(why),

@@ -4,9 +4,14 @@
 //! ends the whole job for one in `echo`; here it is no different from the others.
 
 mod cmd;
+mod exec;
 mod gathercmd;
 mod payload;
+mod qemu;
 mod randecho;
+mod ssh;
+mod sshcmd;
+mod terminal;
 mod timed;
 mod waitport;
 
@@ -78,6 +83,12 @@ impl Step {
                 Work::Gather(Arc::new(gathercmd::GatherCmd::new(parameters, functions)))
             }
             StepKind::External(step) => timed(PluginStep::new(step, functions)),
+            StepKind::SshCmd(parameters) => timed(sshcmd::SshCmd::new(parameters, functions)),
+            StepKind::Exec(parameters) => timed(exec::Exec::new(parameters, functions)),
+            StepKind::TerminalExpect(parameters) => {
+                timed(terminal::TerminalExpect::new(parameters, functions))
+            }
+            StepKind::Qemu(parameters) => timed(qemu::Qemu::new(parameters, functions)),
             other => timed(NotYet(other.plugin().to_owned())),
         };
         Step {
@@ -123,9 +134,21 @@ fn timed(step: impl TimedStep + 'static) -> Work {
     Work::Timed(Arc::new(step))
 }
 
+/// The text of a parameter that need not be given.
+fn optional<T>(
+    text: &Option<Text>,
+    expand: impl FnOnce(&Text) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    text.as_ref().map(expand).transpose()
+}
+
 impl Text {
     pub(crate) fn new(parameter: &Parameter, functions: &Functions) -> Text {
-        Text(Template::parse(&parameter.text(), functions))
+        Text::parse(&parameter.text(), functions)
+    }
+
+    fn parse(text: &str, functions: &Functions) -> Text {
+        Text(Template::parse(text, functions))
     }
 
     /// The text for a target.

@@ -4,6 +4,8 @@
 
 mod busy;
 mod cancel;
+mod console;
+mod exec;
 mod halt;
 mod hosts;
 mod lab;
@@ -14,10 +16,12 @@ mod plain;
 mod plugins;
 mod processes;
 mod recorded;
+mod remote;
 mod runs;
 mod scale;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;
+mod sshd;
 mod timeouts;
 mod trouble;
 mod waiting;

@@ -255,7 +255,7 @@ async fn a_dead_servers_jobs_go_on_or_fail_as_was_chosen_and_leave_no_lock() {
         let run = lab.engine.run(handle, Default::default(), None);
         // Its process dies while the target sleeps.
         let _cut = tokio::time::timeout(Duration::from_millis(100), run).await;
-        let owner = store.holder(&LeaseName::Job(id)).await.unwrap().unwrap();
+        let owner = store.holder(&LeaseName::Job(id)).await.unwrap().unwrap().owner;
         let dead = Owner { pid: i32::MAX.unsigned_abs(), ..owner.clone() };
         // As if another process had held it.
         for name in [LeaseName::Job(id), LeaseName::Target("T1".to_owned())] {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::lab::{Lab, Ran, Watcher};
 
-const BUILT_IN: [&str; 10] = [
+const BUILT_IN: [&str; 12] = [
     "cmd",
     "echo",
     "sleep",
@@ -16,6 +16,8 @@ const BUILT_IN: [&str; 10] = [
     "randecho",
     "gathercmd",
     "waitport",
+    "exec",
+    "sshcmd",
     "targetlist",
     "csvfiletargetmanager",
     "literal",
@@ -178,6 +180,14 @@ async fn run_all(lab: &Lab) {
                 let why = "template: :1:3: executing \"\" at <.Nope>: can't evaluate field Nope in type *target.Target";
                 assert_eq!(ran.errors(), [why]);
             }
+            // An address that is not set is empty, and a port is read.
+            "sshcmd-empty-host-skip" => {
+                assert_eq!((ran.errors(), of_runs[0][1][1].clone()), (vec![], json!(true)))
+            }
+            "sshcmd-with-port" => {
+                let error = ran.errors().remove(0);
+                assert!(error.starts_with("cannot connect to SSH server localhost:22: "), "{error}");
+            }
             // Chance, and the order in which targets come.
             "randecho" | "gathercmd" => {
                 let succeeded = our_visits(&ran).iter().filter(|visit| visit.2.is_empty()).count();
@@ -201,7 +211,7 @@ async fn run_all(lab: &Lab) {
         }
         seen.push(name);
     }
-    assert!(seen.len() >= 16, "{seen:?}");
+    assert!(seen.len() >= 19, "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use oyez_model::event::Stream;
 use oyez_model::{BlobHash, EventBody, EventSeq, JobId, JobState};
 use oyez_store::{
     Ack, Batch, HeldTarget, JobFilter, JobInfo, JobReader, Lease, LeaseName, MemoryStore, NewJob, Owner,
-    Store, StoreError,
+    Store, StoreError, TargetNote,
 };
 use serde_json::json;
 
@@ -91,8 +91,14 @@ impl Store for Faulty {
     async fn job_ids(&self, filter: JobFilter) -> Result<Vec<JobId>, StoreError> {
         self.inner.job_ids(filter).await
     }
-    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError> {
+    async fn holder(&self, name: &LeaseName) -> Result<Option<oyez_store::Holder>, StoreError> {
         self.inner.holder(name).await
+    }
+    async fn note_target(&self, note: TargetNote) -> Result<(), StoreError> {
+        self.inner.note_target(note).await
+    }
+    async fn target_notes(&self, target: Option<&str>, limit: usize) -> Result<Vec<TargetNote>, StoreError> {
+        self.inner.target_notes(target, limit).await
     }
     async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
         self.inner.inherit(job, owner, ttl).await

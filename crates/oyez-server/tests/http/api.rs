@@ -33,6 +33,15 @@ fn a_job_is_submitted_looked_at_and_reported_on() {
     for id in ["1", uid, "latest", "build%2017"] {
         assert_eq!(lab.get(&format!("/api/v1/jobs/{id}")).json(), row, "{id}");
     }
+    let tests = lab.get("/api/v1/jobs/1/tests").json();
+    let shown: Vec<Value> = tests["tests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| json!([t["kind"], t["name"], t["outcome"]]))
+        .collect();
+    assert_eq!(shown, [json!(["run", "Run 1", "passed"]), json!(["test", "A test", "passed"])]);
+    assert_eq!(lab.get("/api/v1/jobs/1/tests?limit=1").json()["more"], true);
     let json = lab.get("/api/v1/jobs/1/report");
     assert!(json.head.contains("Content-Type: application/json\r\n"), "{}", json.head);
     assert_eq!(json.json()["job"]["name"], "A job");
@@ -185,7 +194,7 @@ fn the_api_describes_itself() {
     assert_eq!(lab.get("/api/v1/openapi.json").text(), openapi::description());
     let described = lab.get("/api/v1/openapi.json").json();
     let paths: Vec<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 9, "{paths:?}");
+    assert_eq!(paths.len(), 10, "{paths:?}");
     let version = lab.get("/api/v1/version").json();
     assert_eq!(
         version,

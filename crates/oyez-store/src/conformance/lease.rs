@@ -166,6 +166,14 @@ pub async fn a_jobs_first_owner_holds_its_lease(form: &dyn Form) {
     assert!(matches!(store.append(id, batch).await, Err(StoreError::Fenced { .. })));
     store.release(&name, &owner(6)).await.unwrap();
     assert_eq!(store.job(id).await.unwrap().owner, None);
+    // Somebody had the lease of a job before there was one.
+    let name = [LeaseName::Job(JobId(id.0 + 1))];
+    store.acquire(&name, &owner(7), None, TTL).await.unwrap();
+    store.release(&name, &owner(7)).await.unwrap();
+    let mut new = job(2, &[], &[]);
+    new.owner = Some(owner(8));
+    store.create_job(new).await.unwrap();
+    assert_eq!(store.renew(&name, &owner(8), TTL).await.unwrap()[0].epoch, 1);
 }
 
 /// A store that keeps nothing is left out.
@@ -196,7 +204,8 @@ pub async fn the_next_owner_of_a_job_inherits_its_targets(form: &dyn Form) {
     store.acquire(&[target("a"), target("b"), target("c")], &owner(1), Some(id), TTL).await.unwrap();
     store.acquire(&[target("d")], &owner(1), Some(JobId(99)), TTL).await.unwrap();
     store.release(&[target("c")], &owner(1)).await.unwrap();
-    assert_eq!(store.holder(&target("a")).await.unwrap(), Some(owner(1)));
+    let holder = store.holder(&target("a")).await.unwrap().unwrap();
+    assert_eq!((holder.owner, holder.job, holder.expires), (owner(1), Some(id), at(10_000)));
     assert_eq!(store.holder(&target("c")).await.unwrap(), None);
     assert_eq!(store.holder(&LeaseName::Server("a".to_owned())).await.unwrap(), None);
     let held = store.inherit(id, &owner(2), TTL).await.unwrap_err();
@@ -226,4 +235,22 @@ pub async fn held_targets_are_listed_by_their_ids(form: &dyn Form) {
     assert_eq!(ids(store.held_targets(Some("t2"), 9).await.unwrap()), ["t3", "t4"]);
     clock.advance(10 * SECOND);
     assert_eq!(ids(store.held_targets(None, 9).await.unwrap()), [""; 0]);
+}
+
+/// Who did what to a target by hand, and why, is kept.
+pub async fn what_people_do_to_targets_is_kept(form: &dyn Form) {
+    let store = form.open(clock());
+    let note = |n: i64, target: &str| crate::TargetNote {
+        target: target.to_owned(),
+        at: at(n),
+        what: "hold".to_owned(),
+        by: "me".to_owned(),
+        why: format!("{n}"),
+    };
+    for (n, target) in [(1, "a"), (2, "b"), (3, "a")] {
+        store.note_target(note(n, target)).await.unwrap();
+    }
+    assert_eq!(store.target_notes(None, 2).await.unwrap(), [note(3, "a"), note(2, "b")]);
+    assert_eq!(store.target_notes(Some("a"), 9).await.unwrap(), [note(3, "a"), note(1, "a")]);
+    assert_eq!(store.target_notes(Some("c"), 9).await.unwrap(), []);
 }

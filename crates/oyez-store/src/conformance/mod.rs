@@ -103,6 +103,7 @@ macro_rules! conformance_suite {
             lease: epochs_rise_over_opening_again,
             lease: the_next_owner_of_a_job_inherits_its_targets,
             lease: held_targets_are_listed_by_their_ids,
+            lease: what_people_do_to_targets_is_kept,
             blob: a_blob_comes_back_whatever_its_size,
             blob: a_blob_that_is_not_there_is_a_typed_error,
             blob: a_blob_is_there_after_opening_again,

@@ -16,7 +16,8 @@ use oyez_model::{BlobHash, EventSeq, JobId, JobUid};
 use tokio::sync::watch;
 
 use crate::api::{
-    Ack, Batch, HeldTarget, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store,
+    Ack, Batch, HeldTarget, Holder, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store,
+    TargetNote,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
@@ -36,6 +37,7 @@ struct Inner {
     jobs: Vec<Arc<MemoryJob>>,
     by_uid: HashMap<JobUid, JobId>,
     leases: HashMap<LeaseName, Held>,
+    notes: Vec<TargetNote>,
     blobs: Arc<HashMap<BlobHash, Bytes>>,
 }
 
@@ -148,7 +150,11 @@ impl Store for MemoryStore {
         check_limits(&job.then, 1)?;
         let id = JobId(inner.jobs.len() as u64 + 1);
         if let Some(owner) = &job.owner {
-            inner.take(&[LeaseName::Job(id)], owner, now, JOB_LEASE, Take::New(Some(id)))?;
+            let name = LeaseName::Job(id);
+            inner.take(std::slice::from_ref(&name), owner, now, JOB_LEASE, Take::New(Some(id)))?;
+            if let Some(held) = inner.leases.get_mut(&name) {
+                held.lease.epoch = 1;
+            }
         }
         inner.by_uid.insert(job.submitted.uid, id);
         inner.jobs.push(Arc::new(MemoryJob::new(job)));
@@ -262,11 +268,13 @@ impl Store for MemoryStore {
         self.lock().take(names, owner, now, ttl, Take::Again)
     }
 
-    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError> {
+    async fn holder(&self, name: &LeaseName) -> Result<Option<Holder>, StoreError> {
         let now = self.clock.now();
         let inner = self.lock();
         let held = inner.leases.get(name).filter(|held| held.lease.expires > now);
-        Ok(held.and_then(|held| held.owner.clone()))
+        Ok(held.and_then(|held| {
+            Some(Holder { owner: held.owner.clone()?, job: held.job, expires: held.lease.expires })
+        }))
     }
 
     async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
@@ -312,6 +320,17 @@ impl Store for MemoryStore {
         found.sort_unstable_by(|a, b| a.target.cmp(&b.target));
         found.truncate(limit);
         Ok(found)
+    }
+
+    async fn note_target(&self, note: TargetNote) -> Result<(), StoreError> {
+        self.lock().notes.push(note);
+        Ok(())
+    }
+
+    async fn target_notes(&self, target: Option<&str>, limit: usize) -> Result<Vec<TargetNote>, StoreError> {
+        let inner = self.lock();
+        let wanted = |note: &&TargetNote| target.is_none_or(|target| note.target == target);
+        Ok(inner.notes.iter().rev().filter(wanted).take(limit).cloned().collect())
     }
 
     async fn release(&self, names: &[LeaseName], owner: &Owner) -> Result<(), StoreError> {

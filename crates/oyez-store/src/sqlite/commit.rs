@@ -19,7 +19,7 @@ use super::rows::{self, DbRows};
 use super::trouble::Trouble;
 use super::{load, merge};
 use crate::admit::{Admission, admit, check_batch, check_event};
-use crate::api::{Ack, Lease, LeaseName, NewEvent, NewJob, Owner};
+use crate::api::{Ack, Lease, LeaseName, NewEvent, NewJob, Owner, TargetNote};
 use crate::clock::Clock;
 use crate::error::StoreError;
 
@@ -58,6 +58,7 @@ pub(super) enum Ask {
     Inherit { job: JobId, owner: Owner, until: Time },
     Release { names: Vec<LeaseName>, owner: Owner },
     ReleaseAll(Owner),
+    Note(TargetNote),
     PutBlob(super::blob::Packed),
 }
 
@@ -239,6 +240,10 @@ impl Committer {
                 lease::release_all(&self.conn, owner).map_err(|e| self.trouble(e))?;
                 Ok(Answer::Done)
             }
+            Ask::Note(note) => {
+                lease::note(&self.conn, note).map_err(|e| self.trouble(e))?;
+                Ok(Answer::Done)
+            }
             Ask::PutBlob(blob) => {
                 super::blob::put(&self.conn, blob).map_err(|e| self.trouble(e))?;
                 fail::fail_point!("store::blob");
@@ -275,10 +280,16 @@ impl Committer {
             let now = self.clock.now();
             let until = now.plus(crate::memory::JOB_LEASE.as_nanos() as i64);
             let (name, t) = ([LeaseName::Job(id)], Trouble(&self.path));
-            if let Err(e) = lease::take(&self.conn, t, &name, owner, Some(id), now, until, false) {
-                // Somebody has the lease of a job that was not there: it is not there after this, either.
-                rows::remove_job(&self.conn, id).map_err(|e| t.of(e))?;
-                return Err(e);
+            match lease::take(&self.conn, t, &name, owner, Some(id), now, until, false) {
+                Ok(leases) if leases.iter().any(|lease| lease.epoch != 1) => {
+                    lease::begin_again(&self.conn, &name[0]).map_err(|e| t.of(e))?;
+                }
+                Ok(_) => {}
+                Err(e) => {
+                    // Somebody has the lease of a job that was not there: it is not there after this, either.
+                    rows::remove_job(&self.conn, id).map_err(|e| t.of(e))?;
+                    return Err(e);
+                }
             }
         }
         let cached = Cached {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{int, uint};
 use super::trouble::Trouble;
-use crate::api::{HeldTarget, Lease, LeaseName, Owner};
+use crate::api::{HeldTarget, Lease, LeaseName, Owner, TargetNote};
 use crate::error::StoreError;
 
 /// A lease as it is stored.
@@ -102,6 +102,11 @@ pub(super) fn take(
     Ok(next.into_iter().map(|(lease, _)| lease).collect())
 }
 
+/// The first epoch again: of a job's lease that somebody had before there was the job.
+pub(super) fn begin_again(conn: &Connection, name: &LeaseName) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE lease SET epoch = 1 WHERE name = ?1")?.execute([key(name)]).map(|_| ())
+}
+
 /// What is held for a job becomes this owner's, who must hold the job itself.
 ///
 /// # Errors
@@ -161,6 +166,41 @@ pub(super) fn targets(
             }
             Err(e) => Some(Err(e)),
         })
+        .collect()
+}
+
+/// Keeps what was done to a target.
+pub(super) fn note(conn: &Connection, note: &TargetNote) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO target_note (target, at, what, who, why) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![note.target, note.at.0, note.what, note.by, note.why])
+        .map(|_| ())
+}
+
+/// What was done to targets, newest first.
+pub(super) fn notes(
+    conn: &Connection,
+    target: Option<&str>,
+    limit: usize,
+) -> rusqlite::Result<Vec<TargetNote>> {
+    let sql = match target {
+        Some(_) => {
+            "SELECT target, at, what, who, why FROM target_note WHERE target = ?1 ORDER BY id DESC LIMIT ?2"
+        }
+        None => {
+            "SELECT target, at, what, who, why FROM target_note WHERE ?1 IS NULL ORDER BY id DESC LIMIT ?2"
+        }
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    conn.prepare_cached(sql)?
+        .query_map(params![target, limit], |row| {
+            Ok(TargetNote {
+                target: row.get(0)?,
+                at: Time(row.get(1)?),
+                what: row.get(2)?,
+                by: row.get(3)?,
+                why: row.get(4)?,
+            })
+        })?
         .collect()
 }
 

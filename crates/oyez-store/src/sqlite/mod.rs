@@ -61,7 +61,8 @@ use tokio::sync::watch;
 pub use fsck::{Finding, FsckOptions, FsckReport, fsck};
 
 use crate::api::{
-    Ack, Batch, Durability, HeldTarget, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob, Owner, Store,
+    Ack, Batch, Durability, HeldTarget, Holder, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob,
+    Owner, Store, TargetNote,
 };
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
@@ -408,10 +409,11 @@ impl Store for SqliteStore {
         self.lease(names, owner, None, ttl, true).await
     }
 
-    async fn holder(&self, name: &LeaseName) -> Result<Option<Owner>, StoreError> {
+    async fn holder(&self, name: &LeaseName) -> Result<Option<Holder>, StoreError> {
         let (name, now) = (name.clone(), self.clock.now());
         let held = self.read(move |conn, t| lease::get(conn, &name).map_err(|e| t.of(e))).await?;
-        Ok(held.filter(|held| held.expires > now).and_then(|held| held.owner))
+        let held = held.filter(|held| held.expires > now);
+        Ok(held.and_then(|held| Some(Holder { owner: held.owner?, job: held.job, expires: held.expires })))
     }
 
     async fn inherit(&self, job: JobId, owner: &Owner, ttl: Duration) -> Result<Vec<LeaseName>, StoreError> {
@@ -426,6 +428,15 @@ impl Store for SqliteStore {
         let (after, now) = (after.map(str::to_owned), self.clock.now());
         self.read(move |conn, t| lease::targets(conn, after.as_deref(), limit, now).map_err(|e| t.of(e)))
             .await
+    }
+
+    async fn note_target(&self, note: TargetNote) -> Result<(), StoreError> {
+        self.ask(Ask::Note(note)).await.map(|_| ())
+    }
+
+    async fn target_notes(&self, target: Option<&str>, limit: usize) -> Result<Vec<TargetNote>, StoreError> {
+        let target = target.map(str::to_owned);
+        self.read(move |conn, t| lease::notes(conn, target.as_deref(), limit).map_err(|e| t.of(e))).await
     }
 
     async fn release(&self, names: &[LeaseName], owner: &Owner) -> Result<(), StoreError> {

@@ -20,6 +20,8 @@ use super::pool::Pool;
 const IDLE: Duration = Duration::from_secs(1);
 /// The looks that follow a write, in milliseconds from one to the next.
 const LOOKS: [u64; 8] = [1, 1, 3, 5, 10, 30, 100, 300];
+/// So long after a write it is looked: where many commits follow each other, one look is for all of them.
+const CALM: Duration = Duration::from_millis(2);
 /// Where the kernel tells nothing, this is how often somebody looks.
 const UNTOLD: Duration = Duration::from_millis(20);
 
@@ -77,6 +79,7 @@ impl Watch {
         let limit = rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: (millis % 1000) * 1_000_000 };
         let ready = poll(&mut fds, Some(&limit)).is_ok_and(|n| n > 0);
         if ready {
+            std::thread::sleep(CALM);
             // What changed does not matter: the journal is read to find out.
             let mut buffer = [0u8; 4096];
             while rustix::io::read(&self.fd, &mut buffer).is_ok_and(|n| n > 0) {}

@@ -72,9 +72,18 @@ const STEPS: [&str; VERSION as usize] = [
         codec INTEGER NOT NULL,
         data BLOB
      ) WITHOUT ROWID;",
-    // 2 -> 3: jobs by the server that took them, and what is held for a job.
+    // 2 -> 3: jobs by the server that took them, what is held for a job, what people do to targets.
     "CREATE TABLE job_server (server TEXT NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (server, job)) WITHOUT ROWID;
-     CREATE INDEX lease_job ON lease (job) WHERE job IS NOT NULL;",
+     CREATE INDEX lease_job ON lease (job) WHERE job IS NOT NULL;
+     CREATE TABLE target_note (
+        id INTEGER PRIMARY KEY,
+        target TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        what TEXT NOT NULL,
+        who TEXT NOT NULL,
+        why TEXT NOT NULL
+     );
+     CREATE INDEX target_note_target ON target_note (target, id);",
 ];
 
 /// Empty tables for the rows of one job, in a scratch file.

@@ -100,7 +100,7 @@ fn a_kill_while_the_store_is_made_or_migrated_loses_nothing() {
 /// What versions 2 and 3 added is taken away again.
 fn to_version_1(folder: &Path) {
     let conn = rusqlite::Connection::open(folder.join("oyez.db")).unwrap();
-    let back = "DROP TABLE blob; DROP TABLE job_server; DROP INDEX lease_job; PRAGMA user_version = 1;";
+    let back = "DROP TABLE blob; DROP TABLE job_server; DROP TABLE target_note; DROP INDEX lease_job; PRAGMA user_version = 1;";
     conn.execute_batch(&format!("{back} PRAGMA wal_checkpoint(TRUNCATE);")).unwrap();
 }
 

@@ -28,7 +28,7 @@ fn a_file_of_version_1_is_migrated_and_keeps_its_events() {
     // Version 2 added the blobs, version 3 the servers.
     raw(folder.path())
         .execute_batch(
-            "DROP TABLE blob; DROP TABLE job_server; DROP INDEX lease_job; PRAGMA user_version = 1",
+            "DROP TABLE blob; DROP TABLE job_server; DROP TABLE target_note; DROP INDEX lease_job; PRAGMA user_version = 1",
         )
         .unwrap();
     let read_only = || SqliteStore::open(folder.path(), SqliteOptions { read_only: true, ..options() });

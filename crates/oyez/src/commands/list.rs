@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use oyez_model::{JobState, Time};
+use oyez_server::http::api::types::Job;
 use oyez_store::{JobFilter, JobInfo, Store};
-use serde_json::json;
 
 use crate::error::{CommandError, Outcome};
+use crate::remote::{Server, Where, job};
 use crate::{exit, place, reap, show};
 
 /// List jobs, newest first.
@@ -16,6 +17,8 @@ use crate::{exit, place, reap, show};
   oyez list --state Failed,Cancelled --limit 100
   oyez list --tag nightly --format json | jq '.[] | select(.complete != \"yes\") | .id'")]
 pub struct Args {
+    #[command(flatten)]
+    remote: Where,
     #[command(flatten)]
     place: place::Place,
     /// Only jobs in one of these states: Queued, Started, Completed, Failed, Paused, Cancelled, ...
@@ -27,6 +30,9 @@ pub struct Args {
     /// Only jobs with this guid
     #[arg(long)]
     guid: Option<String>,
+    /// Only jobs that this server took
+    #[arg(long, value_name = "NAME")]
+    of_server: Option<String>,
     /// At most so many; 0 for all
     #[arg(long, default_value_t = 20)]
     limit: usize,
@@ -49,25 +55,10 @@ pub enum Format {
 
 /// Lists them.
 pub fn run(args: Args) -> Outcome {
-    let filter = JobFilter {
-        states: args.state,
-        tags: args.tag,
-        guid: args.guid,
-        limit: args.limit,
-        ..JobFilter::default()
+    let jobs = match args.remote.server(&args.place)? {
+        Some(server) => remote(&args, &server)?,
+        None => place::runtime()?.block_on(local(&args))?,
     };
-    let jobs = place::runtime()?.block_on(async {
-        let store = match args.place.look() {
-            // Nothing there yet is an empty list, not a mistake.
-            Err(CommandError::Usage(_)) if !args.place.folder()?.join(oyez_store::sqlite::FILE).exists() => {
-                return Ok(Vec::new());
-            }
-            other => other?,
-        };
-        // A store that can only be read is shown as it is.
-        let _ = reap::reap(&*store).await;
-        Ok::<_, CommandError>(store.jobs(filter).await?)
-    })?;
     let out = &mut std::io::stdout().lock();
     match args.format {
         Format::Human => table(out, &jobs)?,
@@ -82,36 +73,41 @@ pub fn run(args: Args) -> Outcome {
     Ok(if damaged.is_empty() { exit::SUCCESS } else { exit::INCOMPLETE })
 }
 
-/// A job as an object: the same in every command that prints one.
+async fn local(args: &Args) -> Result<Vec<JobInfo>, CommandError> {
+    let store = match args.place.look() {
+        // Nothing there yet is an empty list, not a mistake.
+        Err(CommandError::Usage(_)) if !args.place.folder()?.join(oyez_store::sqlite::FILE).exists() => {
+            return Ok(Vec::new());
+        }
+        other => other?,
+    };
+    // A store that can only be read is shown as it is.
+    let _ = reap::reap(&*store).await;
+    let filter = JobFilter {
+        states: args.state.clone(),
+        tags: args.tag.clone(),
+        guid: args.guid.clone(),
+        server: args.of_server.clone(),
+        limit: args.limit,
+        ..JobFilter::default()
+    };
+    Ok(store.jobs(filter).await?)
+}
+
+fn remote(args: &Args, server: &Server) -> Result<Vec<JobInfo>, CommandError> {
+    let states = args.state.iter().map(|state| ("state", state.to_string()));
+    let tags = args.tag.iter().map(|tag| ("tag", tag.clone()));
+    let guid = args.guid.iter().map(|guid| ("guid", guid.clone()));
+    let of_server = args.of_server.iter().map(|name| ("server", name.clone()));
+    let query: Vec<_> = states.chain(tags).chain(guid).chain(of_server).collect();
+    Ok(server.list(&query, args.limit)?.iter().map(job::info).collect())
+}
+
+/// A job as an object: the same in every command that prints one, and from the API.
 #[must_use]
 pub fn json(info: &JobInfo) -> serde_json::Value {
-    let row = &info.row;
-    let guids: Vec<&str> = row.guids.iter().map(oyez_model::Guid::as_str).collect();
-    json!({
-        "id": info.id.0,
-        "uid": row.uid,
-        "guid": guids.first(),
-        "guids": guids,
-        "name": row.name,
-        "state": row.state.as_str(),
-        "error": row.error,
-        "verdict": row.verdict,
-        "outcome": row.outcome,
-        "complete": row.complete.as_str(),
-        "gaps": row.complete.gaps(),
-        "counts": row.counts,
-        "source": row.source,
-        "requestor": row.requestor,
-        "tags": row.tags,
-        "project": row.project,
-        "submitted": row.submitted,
-        "started": row.started,
-        "ended": row.ended,
-        "runs": row.runs,
-        "events": row.events,
-        "damage": info.damage,
-        "owner": info.owner.as_ref().map(|(owner, _)| owner.to_string()),
-    })
+    // A struct of texts and numbers can always be said in JSON.
+    serde_json::to_value(Job::from(info)).unwrap_or_default()
 }
 
 fn table(out: &mut dyn Write, jobs: &[JobInfo]) -> Result<(), CommandError> {

@@ -1,6 +1,7 @@
 //! One file for each subcommand: its arguments, and what it does.
 
 pub mod completions;
+pub mod control;
 pub mod doctor;
 pub mod events;
 pub mod exec;
@@ -14,3 +15,5 @@ pub mod report;
 pub mod run;
 pub mod serve;
 pub mod status;
+pub mod submit;
+pub mod targets;

@@ -8,12 +8,13 @@ use oyez_engine::descriptor::input::LONGEST;
 use oyez_engine::{Control, Engine, EngineOptions, JobRequest, ParseOptions, Plan, SearchPath};
 use oyez_model::{Guid, JobId};
 use oyez_report::{Format as Document, Options};
+use oyez_server::http::problem::DescriptorError;
 use oyez_store::{NewEvent, Store};
 
 use crate::commands::list;
 use crate::error::{CommandError, Outcome};
 use crate::progress::{Display, Style};
-use crate::{exit, place, reap, reports, show};
+use crate::{ending, exit, place, reap, reports, show};
 
 /// Run a job descriptor to its end, and write its reports.
 ///
@@ -72,6 +73,26 @@ pub struct Readable {
 /// # Errors
 /// It cannot be read, or is wrong.
 pub fn read_descriptor(file: &Path) -> Result<Readable, CommandError> {
+    let (name, bytes) = read_file(file)?;
+    let options = ParseOptions { format: oyez_engine::Format::of_file(file), require_version: false };
+    let prepared = oyez_engine::prepare(&bytes, &options, &SearchPath::from_env());
+    let wrong: Vec<_> = prepared.diagnostics.iter().map(DescriptorError::from).collect();
+    let errors = ending::wrong(&name, &wrong);
+    match (prepared.descriptor, prepared.plan) {
+        (Some(descriptor), Some(plan)) => {
+            // A descriptor is JSON or YAML: it was read as text already.
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Ok(Readable { text, descriptor, plan })
+        }
+        _ => Err(CommandError::Descriptor { path: name, errors: errors.max(1) }),
+    }
+}
+
+/// The bytes of a descriptor, and what it is called.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_file(file: &Path) -> Result<(String, Vec<u8>), CommandError> {
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let trouble = |source| CommandError::File { what: "cannot read", path: file.to_owned(), source };
     let usage = |e: CommandError| CommandError::Usage(format!("{e}; nothing was started"));
@@ -85,27 +106,7 @@ pub fn read_descriptor(file: &Path) -> Result<Readable, CommandError> {
             .map_err(trouble)
             .map_err(usage)?;
     }
-    let options = ParseOptions { format: oyez_engine::Format::of_file(file), require_version: false };
-    let prepared = oyez_engine::prepare(&bytes, &options, &SearchPath::from_env());
-    let mut errors = 0;
-    for d in &prepared.diagnostics {
-        let mark = if d.is_error() { show::error_mark() } else { show::warning_mark() };
-        errors += usize::from(d.is_error());
-        let place = d.position.map_or_else(String::new, |p| format!(":{}:{}", p.line, p.column));
-        let path = if d.path.is_empty() { String::new() } else { format!(" {}:", show::safe(&d.path)) };
-        eprintln!("{mark} {name}{place}:{path} {}", show::safe(&d.message));
-        if let Some(hint) = &d.hint {
-            eprintln!("       hint: {}", show::line(hint));
-        }
-    }
-    match (prepared.descriptor, prepared.plan) {
-        (Some(descriptor), Some(plan)) => {
-            // A descriptor is JSON or YAML: it was read as text already.
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Readable { text, descriptor, plan })
-        }
-        _ => Err(CommandError::Descriptor { path: name, errors: errors.max(1) }),
-    }
+    Ok((name, bytes))
 }
 
 /// Runs it.
@@ -205,11 +206,8 @@ async fn leave(store: &Arc<oyez_store::SqliteStore>, id: JobId, args: &Args) -> 
     let to = &mut std::io::stdout().lock();
     match args.format {
         Format::Human => {
-            let said = reports::with_reader(&**store, id, |reader| Ok(what_reporters_said(reader)?)).await?;
-            for line in said {
-                writeln!(to, "{line}")?;
-            }
-            summary(to, &info, &args.out)?;
+            let said = reports::with_reader(&**store, id, |reader| Ok(ending::reports(reader)?)).await?;
+            ending::say(to, &info, &said, Some(&args.out))?;
         }
         Format::Jsonl => {
             let mut job = list::json(&info);
@@ -219,63 +217,6 @@ async fn leave(store: &Arc<oyez_store::SqliteStore>, id: JobId, args: &Args) -> 
         Format::Quiet => {}
     }
     Ok(exit::of_job(&info.row))
-}
-
-/// What each reporter said, as lines.
-fn what_reporters_said(reader: &dyn oyez_store::JobReader) -> Result<Vec<String>, oyez_store::StoreError> {
-    use oyez_model::event::EventBody;
-    let root = oyez_store::tree::root(reader)?;
-    let mut out = Vec::new();
-    let last = root.hang_segments;
-    // An endless job has many reports: the last ones are what a person wants to see here.
-    let Some(hangs) = oyez_store::tree::hangs(reader, &root, last)? else { return Ok(out) };
-    let seqs: Vec<_> = hangs.iter().map(|hang| hang.seq).collect();
-    for (_, event) in reader.events_at(&seqs)? {
-        let EventBody::Report(report) = event.body else { continue };
-        let whose = report.run.map_or_else(|| "job".to_owned(), |run| format!("run {run}"));
-        let mark = if report.success { console::style("✓").green() } else { console::style("✗").red() };
-        let texts = match (serde_json::from_str(&report.data.0), report.error) {
-            (_, Some(error)) => vec![error],
-            (Ok(serde_json::Value::Array(items)), None) => items.iter().map(plain).collect(),
-            (Ok(serde_json::Value::Null), None) => vec!["nothing to report on".to_owned()],
-            (Ok(other), None) => vec![plain(&other)],
-            (Err(_), None) => vec![report.data.0],
-        };
-        let head = format!("{mark} {whose}, {}", report.reporter);
-        if let [text] = &texts[..] {
-            out.push(format!("{head}: {}", show::fit(text, 200)));
-        } else {
-            out.push(head);
-            out.extend(texts.iter().map(|text| format!("    {}", show::fit(text, 200))));
-        }
-    }
-    let first = out.len().saturating_sub(20);
-    Ok(out.split_off(first))
-}
-
-fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The last lines of a job.
-fn summary(to: &mut dyn Write, info: &oyez_store::JobInfo, out: &Path) -> Result<(), CommandError> {
-    let row = &info.row;
-    let took = match (row.started, row.ended) {
-        (Some(from), Some(end)) => format!(" after {}", show::span(end.since(from))),
-        _ => String::new(),
-    };
-    writeln!(to, "{}{took}: {}", show::verdict(row, false), show::cases(row))?;
-    if let Some(error) = &row.error {
-        writeln!(to, "  {}", show::safe(error))?;
-    }
-    if !row.complete.gaps().is_empty() {
-        writeln!(to, "the report is not complete:")?;
-        for gap in row.complete.gaps() {
-            writeln!(to, "  {}", show::safe(&gap.text))?;
-        }
-    }
-    writeln!(to, "report: {}", out.join(Document::Html.file_name()).display())?;
-    Ok(())
 }
 
 /// Each event as a JSON line.

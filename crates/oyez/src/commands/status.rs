@@ -2,12 +2,14 @@
 
 use std::io::Write;
 
-use oyez_model::row::Flags;
-use oyez_model::{NodeKind, NodeRow};
-use oyez_store::{Clock, JobInfo, JobReader, Store, SystemClock, tree};
+use oyez_model::{Outcome as Ended, Time};
+use oyez_server::http::api::tests;
+use oyez_server::http::api::types::{Test, Tests};
+use oyez_store::{Clock, JobInfo, Store, SystemClock};
 
 use crate::commands::list;
 use crate::error::{CommandError, Outcome};
+use crate::remote::{Where, job};
 use crate::{exit, place, reap, reports, show, which};
 
 /// Show where a job stands: state, verdict, whether its report is complete, its runs and tests.
@@ -18,6 +20,8 @@ use crate::{exit, place, reap, reports, show, which};
   oyez status latest
   oyez status 17 --format json")]
 pub struct Args {
+    #[command(flatten)]
+    remote: Where,
     #[command(flatten)]
     place: place::Place,
     /// The job: its number, uid, guid, or `latest`
@@ -40,24 +44,23 @@ pub enum Format {
     Jsonl,
 }
 
-/// At most so many tests are listed; the report has them all.
-const TESTS: usize = 200;
-
 /// Shows it.
 pub fn run(args: &Args) -> Outcome {
-    let (info, nodes) = place::runtime()?.block_on(async {
-        let store = args.place.look()?;
-        let _ = reap::reap(&*store).await;
-        let id = which::one(&*store, &args.id).await?;
-        let nodes = reports::with_reader(&*store, id, |reader| runs_and_tests(reader)).await?;
-        Ok::<_, CommandError>((store.job(id).await?, nodes))
-    })?;
+    let (info, tests) = match args.remote.server(&args.place)? {
+        Some(server) => {
+            let job = server.job(&args.id)?;
+            let tests = server.tests(&job.id.to_string())?;
+            (job::info(&job), tests)
+        }
+        None => place::runtime()?.block_on(local(args))?,
+    };
     let out = &mut std::io::stdout().lock();
     match args.format {
-        Format::Human => human(out, &info, &nodes)?,
+        Format::Human => human(out, &info, &tests)?,
         _ => {
             let mut job = list::json(&info);
-            job["tests"] = nodes.iter().filter(|n| n.kind == NodeKind::Test).map(test_json).collect();
+            let attempts = tests.tests.iter().filter(|test| test.kind == "test");
+            job["tests"] = attempts.map(|test| serde_json::to_value(test).unwrap_or_default()).collect();
             match args.format {
                 Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&job).unwrap_or_default())?,
                 _ => writeln!(out, "{job}")?,
@@ -67,38 +70,15 @@ pub fn run(args: &Args) -> Outcome {
     Ok(if info.row.state.is_final() { exit::of_job(&info.row) } else { exit::SUCCESS })
 }
 
-fn test_json(test: &NodeRow) -> serde_json::Value {
-    serde_json::json!({
-        "name": test.name,
-        "attempt": test.attempt,
-        "outcome": test.outcome,
-        "open": test.is_open(),
-        "planned": test.planned,
-        "counts": test.counts,
-        "started": test.started,
-        "stopped": test.stopped,
-    })
+async fn local(args: &Args) -> Result<(JobInfo, Tests), CommandError> {
+    let store = args.place.look()?;
+    let _ = reap::reap(&*store).await;
+    let id = which::one(&*store, &args.id).await?;
+    let tests = reports::with_reader(&*store, id, |reader| Ok(tests::of(reader, tests::USUAL)?)).await?;
+    Ok((store.job(id).await?, tests))
 }
 
-fn runs_and_tests(reader: &dyn JobReader) -> Result<Vec<NodeRow>, CommandError> {
-    let mut out = Vec::new();
-    for runs in tree::children(reader, &tree::root(reader)?) {
-        for run in runs? {
-            if run.kind == NodeKind::Run {
-                out.push(run.clone());
-                for tests in tree::children(reader, &run) {
-                    out.extend(tests?);
-                    if out.len() > TESTS {
-                        return Ok(out);
-                    }
-                }
-            }
-        }
-    }
-    Ok(out)
-}
-
-fn human(out: &mut dyn Write, info: &JobInfo, nodes: &[NodeRow]) -> Result<(), CommandError> {
+fn human(out: &mut dyn Write, info: &JobInfo, tests: &Tests) -> Result<(), CommandError> {
     let row = &info.row;
     writeln!(
         out,
@@ -116,8 +96,15 @@ fn human(out: &mut dyn Write, info: &JobInfo, nodes: &[NodeRow]) -> Result<(), C
     if let Some(error) = &row.error {
         fact("error", &show::safe(error))?;
     }
-    if let (Some((owner, _)), false) = (&info.owner, row.state.is_final()) {
-        fact("run by", &owner.to_string())?;
+    if let Some(server) = &row.server_id {
+        fact("server", &show::safe(server))?;
+    }
+    if !row.state.is_final() {
+        match (&info.owner, &row.server_id) {
+            (Some((owner, _)), _) => fact("run by", &owner.to_string())?,
+            (None, Some(_)) => fact("run by", "nobody now: a server on this store takes it up")?,
+            (None, None) => {}
+        }
     }
     fact("submitted", &format!("{} by {}", show::moment(row.submitted), show::safe(&row.requestor)))?;
     let to = row.ended.unwrap_or_else(|| SystemClock.now());
@@ -126,37 +113,40 @@ fn human(out: &mut dyn Write, info: &JobInfo, nodes: &[NodeRow]) -> Result<(), C
         fact(if i == 0 { "complete" } else { "" }, line)?;
     }
     fact("cases", &show::cases(row))?;
-    for node in nodes {
-        match node.kind {
-            NodeKind::Run => writeln!(out, "\n  {}", console::style(show::safe(&node.name)).bold())?,
-            _ => test(out, node)?,
+    for test in &tests.tests {
+        match test.kind.as_str() {
+            "run" => writeln!(out, "\n  {}", console::style(show::safe(&test.name)).bold())?,
+            _ => line(out, test)?,
         }
     }
-    if nodes.len() > TESTS {
-        writeln!(
-            out,
-            "    ... and more: `oyez report {} --format html --out report.html` has them all",
-            info.id
-        )?;
+    if tests.more {
+        let id = info.id;
+        writeln!(out, "    ... and more: `oyez report {id} --format html --out report.html` has them all")?;
     }
     Ok(())
 }
 
-fn test(out: &mut dyn Write, node: &NodeRow) -> Result<(), CommandError> {
-    let word = node.outcome.map_or(if node.is_open() { "running" } else { "no outcome" }, |o| o.as_str());
-    let mut name = show::fit(&node.name, 60);
-    if node.attempt > 0 || node.flags.has(Flags::RETRIED) {
-        name += &format!(" (attempt {})", node.attempt + 1);
+fn line(out: &mut dyn Write, test: &Test) -> Result<(), CommandError> {
+    let outcome = test.outcome.as_ref().and_then(|word| word.parse::<Ended>().ok());
+    let word = outcome.map_or(if test.open { "running" } else { "no outcome" }, |o| o.as_str());
+    let mut name = show::fit(&test.name, 60);
+    if test.attempt > 0 || test.retried {
+        name += &format!(" (attempt {})", test.attempt + 1);
     }
-    let took = node.duration().map(show::span).unwrap_or_default();
-    let shown = show::colour(node.outcome).apply_to(format!("{word:<10}"));
-    let cases = match node.counts.total() {
+    let time = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Time>().ok());
+    let took = match (time(&test.started), time(&test.stopped)) {
+        (Some(from), Some(to)) => show::span(to.since(from)),
+        _ => String::new(),
+    };
+    let shown = show::colour(outcome).apply_to(format!("{word:<10}"));
+    let counts = job::counts(&test.counts);
+    let cases = match counts.total() {
         0 => String::new(),
-        _ => show::counts(&node.counts, false),
+        _ => show::counts(&counts, false),
     };
     writeln!(out, "    {shown} {took:>8}  {name}  {cases}")?;
-    if !node.reason.is_empty() && node.outcome.is_some_and(|o| !o.is_good()) {
-        writeln!(out, "               {}", show::fit(node.reason.lines().next().unwrap_or_default(), 100))?;
+    if !test.reason.is_empty() && outcome.is_some_and(|o| !o.is_good()) {
+        writeln!(out, "               {}", show::fit(test.reason.lines().next().unwrap_or_default(), 100))?;
     }
     Ok(())
 }

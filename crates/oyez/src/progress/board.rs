@@ -76,28 +76,11 @@ impl Default for Board {
     }
 }
 
-impl Board {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One more event.
-    pub fn heard(&self, event: &NewEvent) {
-        // Text does not change the tree.
-        if matches!(event.body, EventBody::LogText(_) | EventBody::Named(_)) {
-            self.lock().seq += 1;
-            return;
-        }
-        let mut inner = self.lock();
-        let Inner { live, seq, changes, ended, left_out, .. } = &mut *inner;
-        *seq += 1;
-        let event = Event {
-            producer: ProducerId::FIRST,
-            number: EventNumber(*seq),
-            time: event.time,
-            body: event.body.clone(),
-        };
-        live.apply(EventSeq(*seq), &event, &(), changes);
+impl Inner {
+    fn take(&mut self, seq: EventSeq, event: &Event) {
+        let Inner { live, changes, ended, left_out, .. } = self;
+        self.seq = seq.0;
+        live.apply(seq, event, &(), changes);
         for row in changes.nodes.drain(..) {
             let case = row.r#type == "Target" || row.r#type == "Testcase";
             let worth = match row.kind {
@@ -112,6 +95,32 @@ impl Board {
             }
         }
         changes.clear();
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more event of the only producer.
+    pub fn heard(&self, event: &NewEvent) {
+        // Text does not change the tree.
+        if matches!(event.body, EventBody::LogText(_) | EventBody::Named(_)) {
+            self.lock().seq += 1;
+            return;
+        }
+        let mut inner = self.lock();
+        let seq = inner.seq + 1;
+        let (producer, number) = (ProducerId::FIRST, EventNumber(seq));
+        inner.take(EventSeq(seq), &Event { producer, number, time: event.time, body: event.body.clone() });
+    }
+
+    /// One more event, as it stands in the journal.
+    pub fn take(&self, seq: EventSeq, event: &Event) {
+        if !matches!(event.body, EventBody::LogText(_) | EventBody::Named(_)) {
+            self.lock().take(seq, event);
+        }
     }
 
     /// Something to say.

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use oyez_engine::Observer;
+use oyez_model::{Event, EventSeq};
 use oyez_store::NewEvent;
 
 use crate::show;
@@ -80,6 +81,11 @@ impl Display {
     #[must_use]
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(Watcher { board: self.board.clone() })
+    }
+
+    /// One more event, of a job that somebody else runs.
+    pub fn heard(&self, seq: EventSeq, event: &Event) {
+        self.board.take(seq, event);
     }
 
     /// Says things above the tree, or as lines.

@@ -7,7 +7,9 @@
 //! | `control` | stop, pause, resume, retry |
 //! | `events` | a job's events, followed |
 //! | [`frames`] | their form for programs of ours |
+//! | [`tests`] | runs and tests of a job |
 //! | `report` | documents of a job |
+//! | [`targets`] | who has which target, and what people do to them |
 //! | `query` | what stands behind the `?` |
 //! | [`openapi`] | the description, from these |
 
@@ -18,6 +20,8 @@ mod jobs;
 pub mod openapi;
 mod query;
 mod report;
+pub mod targets;
+pub mod tests;
 pub mod types;
 
 use axum::Router;
@@ -36,12 +40,16 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1/openapi.json", get(openapi::served))
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/v1/jobs/{id}", get(jobs::one))
+        .route("/v1/jobs/{id}/tests", get(tests::served))
         .route("/v1/jobs/{id}/events", get(events::follow))
         .route("/v1/jobs/{id}/report", get(report::make))
         .route("/v1/jobs/{id}/stop", post(control::stop))
         .route("/v1/jobs/{id}/pause", post(control::pause))
         .route("/v1/jobs/{id}/resume", post(control::resume))
         .route("/v1/jobs/{id}/retry", post(control::retry))
+        .route("/v1/targets", get(targets::list))
+        .route("/v1/targets/{id}/notes", get(targets::notes))
+        .route("/v1/targets/{id}/{verb}", post(targets::by_hand))
         .method_not_allowed_fallback(no_method)
         .fallback(no_path)
 }

@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{control, events, jobs, report, types};
+use super::{control, events, jobs, report, targets, tests, types};
 use crate::http::problem;
 
 #[derive(OpenApi)]
@@ -18,6 +18,7 @@ use crate::http::problem;
         jobs::submit,
         jobs::list,
         jobs::one,
+        tests::served,
         events::follow,
         report::make,
         control::stop,
@@ -25,14 +26,24 @@ use crate::http::problem;
         control::resume,
         control::retry,
         jobs::version,
+        targets::list,
+        targets::notes,
+        targets::by_hand,
     ),
     components(schemas(
+        targets::Hand,
+        targets::Note,
+        targets::Notes,
+        targets::Target,
+        targets::Targets,
         types::Asked,
         types::EventLine,
         types::Gap,
         types::Job,
         types::Jobs,
         types::Taken,
+        types::Test,
+        types::Tests,
         types::Version,
         problem::DescriptorError,
         problem::Problem,
@@ -60,7 +71,7 @@ pub(super) async fn served() -> Response {
 }
 
 #[cfg(test)]
-mod tests {
+mod unchanged {
     #[test]
     fn the_description_changes_only_on_purpose() {
         insta::assert_snapshot!("openapi", super::description());

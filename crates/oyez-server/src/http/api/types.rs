@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use oyez_model::{Guid, Outcome};
+use oyez_model::row::Flags;
+use oyez_model::{Counts, Guid, NodeRow, Outcome};
 use oyez_store::JobInfo;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -89,10 +90,6 @@ impl From<&JobInfo> for Job {
             count: gap.count,
             text: gap.text.clone(),
         };
-        let mut counts: BTreeMap<String, u64> =
-            Outcome::ALL.iter().map(|o| (o.as_str().to_owned(), row.counts.of(*o))).collect();
-        counts.insert("none".to_owned(), row.counts.without());
-        counts.insert("total".to_owned(), row.counts.total());
         Job {
             id: info.id.0,
             uid: row.uid.to_string(),
@@ -105,7 +102,7 @@ impl From<&JobInfo> for Job {
             outcome: row.outcome.map(|outcome| outcome.to_string()),
             complete: row.complete.as_str().to_owned(),
             gaps: row.complete.gaps().iter().map(gap).collect(),
-            counts,
+            counts: counts(&row.counts),
             source: word(&row.source),
             requestor: row.requestor.clone(),
             tags: row.tags.clone(),
@@ -120,6 +117,13 @@ impl From<&JobInfo> for Job {
             server: row.server_id.clone(),
         }
     }
+}
+
+/// Counts by the word of the outcome.
+fn counts(counts: &Counts) -> BTreeMap<String, u64> {
+    let of = |outcome: &Outcome| (outcome.as_str().to_owned(), counts.of(*outcome));
+    let rest = [("none".to_owned(), counts.without()), ("total".to_owned(), counts.total())];
+    Outcome::ALL.iter().map(of).chain(rest).collect()
 }
 
 /// A value that is one word in JSON.
@@ -192,4 +196,66 @@ pub struct EventLine {
     /// Its kind.
     #[schema(example = "target_in")]
     pub kind: String,
+}
+
+/// Runs and tests of a job, in order: each run before its tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tests {
+    /// The first of them.
+    pub tests: Vec<Test>,
+    /// There are more.
+    pub more: bool,
+}
+
+/// A run, or an attempt of a test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Test {
+    /// `run` or `test`.
+    #[schema(example = "test")]
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Of a run its number, from 1; of a test its place in the run, from 0.
+    pub index: u32,
+    /// The attempt, from 0.
+    pub attempt: u32,
+    /// Another attempt followed.
+    pub retried: bool,
+    /// A clean-up: its outcome does not count.
+    pub cleanup: bool,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// It has not ended.
+    pub open: bool,
+    /// How many targets or sections it was to have.
+    pub planned: Option<u64>,
+    /// How many of them had which outcome; `none` is those without, `total` all of them.
+    #[schema(example = json!({"passed": 2, "failed": 1, "none": 0, "total": 3}))]
+    pub counts: BTreeMap<String, u64>,
+    /// When it began, RFC 3339.
+    pub started: Option<String>,
+    /// When it ended.
+    pub stopped: Option<String>,
+}
+
+impl From<&NodeRow> for Test {
+    fn from(row: &NodeRow) -> Self {
+        Test {
+            kind: word(&row.kind),
+            name: row.name.clone(),
+            index: row.index,
+            attempt: row.attempt,
+            retried: row.flags.has(Flags::RETRIED),
+            cleanup: row.flags.has(Flags::CLEANUP),
+            outcome: row.outcome.map(|outcome| outcome.to_string()),
+            reason: row.reason.clone(),
+            open: row.is_open(),
+            planned: row.planned,
+            counts: counts(&row.counts),
+            started: row.started.map(|time| time.to_string()),
+            stopped: row.stopped.map(|time| time.to_string()),
+        }
+    }
 }

@@ -1,0 +1,14 @@
+//! The built command as a server, and as what speaks to one.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
+
+mod commands;
+mod ending;
+mod journal;
+#[expect(dead_code, reason = "not everything that drives the command is needed here")]
+#[path = "../command/lab.rs"]
+mod lab;
+mod replay;
+mod serve;
+#[path = "../../../../tests/skipped.rs"]
+mod skipped;
+mod starting;
