@@ -136,7 +136,8 @@ pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn read(raw: &RawValue) -> Result<Target, String> {
+/// A target as a plugin writes it.
+pub(super) fn read(raw: &RawValue) -> Result<Target, String> {
     #[derive(Deserialize)]
     struct Item {
         #[serde(rename = "ID")]

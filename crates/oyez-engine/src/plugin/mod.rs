@@ -29,12 +29,15 @@
 
 mod check;
 mod find;
+pub mod kit;
 
 mod lines;
 pub(crate) mod manager;
 
 mod parameters;
 pub mod protocol;
+pub(crate) mod query;
+pub(crate) mod reporter;
 
 mod session;
 mod shared;

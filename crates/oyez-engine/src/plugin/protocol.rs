@@ -163,7 +163,7 @@ pub enum Say<'a> {
     },
     /// The answer to a `query`: a page, and where the next one begins; without `next` it was the last.
     Events {
-        events: Vec<serde_json::Value>,
+        events: Vec<Box<RawValue>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<u64>,
     },

@@ -65,6 +65,11 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// A line as it stands.
+    pub(super) fn raw(&self, line: &str) {
+        let _gone = self.to.send((format!("{line}\n").into_bytes(), None));
+    }
+
     /// A short message; one that finds no reader is lost, and the end of the process is told elsewhere.
     pub(super) fn say(&self, message: &Say<'_>) {
         if let Ok(line) = message.line() {

@@ -78,6 +78,11 @@ impl Desk {
         self.job.grace
     }
 
+    /// Waits until the job is to end at once.
+    pub(crate) async fn killed(&self) {
+        self.job.stops.control().killed().await;
+    }
+
     /// The job's journal.
     pub(crate) fn recorder(&self) -> &Recorder {
         &self.job.recorder

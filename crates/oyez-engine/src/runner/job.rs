@@ -13,15 +13,17 @@ use tokio::sync::watch;
 
 use super::attempt::{PreparedTest, Tried};
 use super::begin::joined;
+use super::desk::Desk;
 use super::snapshot::Payload;
 use super::standing::{OpenRun, Standing};
 use crate::control::{Asked, Halt, Pause, Stops};
 use crate::duration::GoDuration;
 use crate::locks::Locks;
 use crate::plan::{Plan, PlannedReporter};
+use crate::plugin::reporter::{Of, report};
 use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::Recorder;
-use crate::reporters::{Noop, Report, RunStatus};
+use crate::reporters::{Noop, Reporter, RunStatus};
 use crate::stop::Stop;
 use crate::template::Functions;
 
@@ -41,6 +43,7 @@ pub(super) struct Job {
     pub(super) pool: Arc<ProcessPool>,
     pub(super) limits: CaptureLimits,
     pub(super) grace: Duration,
+    pub(super) report_timeout: Duration,
     pub(super) functions: Functions,
     /// For threads that have to wait for the store.
     pub(super) handle: Handle,
@@ -220,7 +223,7 @@ impl Job {
         // before its first run was over has nothing to report on.
         if self.stops.reason().is_none() || status.runs > 0 {
             for PlannedReporter { reporter } in plan.final_reporters.iter().skip(final_reports) {
-                self.report(None, reporter.name(), &reporter.final_report(&status));
+                self.report(SectionRef::JOB, reporter, Of::Job(&status)).await;
             }
         }
         Ok(None)
@@ -265,7 +268,7 @@ impl Job {
         let is_complete = status.tests.len() == tests.len();
         if is_complete {
             for PlannedReporter { reporter } in plan.run_reporters.iter().skip(open.reports) {
-                self.report(Some(run), reporter.name(), &reporter.run_report(&status));
+                self.report(section, reporter, Of::Run(&status)).await;
             }
         }
         self.recorder.record(RunStopped { id: section, outcome: None });
@@ -273,13 +276,25 @@ impl Job {
         Ok(if is_complete { RunEnd::Done(status) } else { RunEnd::Stopped })
     }
 
-    fn report(&self, run: Option<RunNumber>, reporter: &str, report: &Report) {
+    async fn report(self: &Arc<Self>, section: SectionRef, reporter: &Reporter, of: Of<'_>) {
+        let report = match (reporter, of) {
+            (Reporter::External(external), _) => {
+                report(&Desk::new(self, section), external, of, self.report_timeout).await
+            }
+            (_, Of::Run(status)) => reporter.run_report(status),
+            (_, Of::Job(status)) => reporter.final_report(status),
+        };
+        let run = match of {
+            Of::Run(status) => Some(RunNumber(status.run)),
+            Of::Job(_) => None,
+        };
+        let reporter = reporter.name();
         self.recorder.record(ReportEvent {
             run,
             reporter: reporter.to_owned(),
             success: report.success,
             data: RawJson(report.data.to_string()),
-            error: report.error.clone(),
+            error: report.error,
             // `noop` says success whatever happened: a job whose only final reporter it is must not turn green by it.
             neutral: (reporter == Noop::NAME).then_some(true),
         });

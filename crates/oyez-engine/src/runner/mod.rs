@@ -71,6 +71,8 @@ pub struct EngineOptions {
     /// How long a process has between TERM and KILL, and how long a store that does not work is waited for after a
     /// job was cancelled. 5 s.
     pub grace: Duration,
+    /// How long an external reporter may take. One minute.
+    pub report_timeout: Duration,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// ConTest's file of parameters for templates: `parameters.json`, where we run.
@@ -87,6 +89,7 @@ impl Default for EngineOptions {
             output_limit: 64 << 10,
             blob_limit: 256 << 20,
             grace: Duration::from_secs(5),
+            report_timeout: Duration::from_secs(60),
             clock: Arc::new(SystemClock),
             parameters: ParameterFile("parameters.json".into()),
             programs: SearchPath::from_env(),
@@ -262,6 +265,7 @@ impl Engine {
             pool: self.pool.clone(),
             limits: self.options.limits(),
             grace: self.options.grace,
+            report_timeout: self.options.report_timeout,
             functions: Functions::new(self.options.parameters.clone()),
             handle: tokio::runtime::Handle::current(),
             nodes: AtomicU64::new(standing.nodes),

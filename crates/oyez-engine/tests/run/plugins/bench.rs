@@ -91,7 +91,8 @@ impl Bench {
     pub fn request(&self, descriptor: &Value) -> JobRequest {
         let text = descriptor.to_string();
         let prepared = prepare(text.as_bytes(), &ParseOptions::default(), &self.programs());
-        let plan = prepared.plan.unwrap_or_else(|| panic!("{:#?}", prepared.diagnostics));
+        assert!(prepared.plan.is_some(), "{:#?}", prepared.diagnostics);
+        let plan = prepared.plan.unwrap();
         JobRequest {
             descriptor_text: text,
             descriptor: prepared.descriptor.unwrap(),

@@ -3,4 +3,5 @@
 mod bench;
 mod managers;
 mod misbehaviour;
+mod reporters;
 mod steps;
