@@ -30,8 +30,6 @@ pub struct Arguments {
 /// The fuzzers: what each feeds stands in `fuzz/src`.
 const TARGETS: [&str; 14] = [
     "junit",
-    "ocp",
-    "contest",
     "pickle",
     "pickle_again",
     "frame",
@@ -43,6 +41,8 @@ const TARGETS: [&str; 14] = [
     "rows",
     "value",
     "checkpoint",
+    "contest",
+    "ocp",
 ];
 
 /// The engine is written in C++.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::error::Error;
-use crate::python::{self, PYATS_FOLDER};
+use crate::python::{self, MOTO_FOLDER, PYATS_FOLDER};
 use crate::step::{Step, Steps, root};
 use crate::tools::{self, DENY, NEXTEST};
 
@@ -83,6 +83,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
                 if let Some(pyats) = python::want_pyats() {
                     steps.set("PATH", tools::path_with(&pyats.join("bin")));
                     steps.set(PYATS_FOLDER, pyats);
+                }
+                if let Some(moto) = python::want_moto() {
+                    steps.set(MOTO_FOLDER, moto);
                 }
             }
             _ => {}

@@ -5,7 +5,7 @@
 //! `target/tools`. On a machine of two cores cargo-deny takes about two minutes to build and cargo-nextest six.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::error::Error;
@@ -41,11 +41,28 @@ pub struct SystemTool {
 }
 
 /// What tests use if it is there. Each of those tests says so, and passes, where it is not.
-pub const SYSTEM: &[SystemTool] = &[SystemTool {
-    program: "xmllint",
-    package: "libxml2-utils",
-    lost: "the JUnit reports that we write are not checked against their schema",
-}];
+pub const SYSTEM: &[SystemTool] = &[
+    SystemTool {
+        program: "xmllint",
+        package: "libxml2-utils",
+        lost: "the JUnit reports that we write are not checked against their schema",
+    },
+    SystemTool {
+        program: "sshd",
+        package: "openssh-server",
+        lost: "sshcmd and exec over ssh are not tried against a real server",
+    },
+    SystemTool {
+        program: "ssh-agent",
+        package: "openssh-client",
+        lost: "sshcmd is not tried with keys and an agent",
+    },
+    SystemTool {
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        lost: "the step qemu is tried with a stand-in only",
+    },
+];
 
 /// Installs the system's packages that are missing, as root on Debian and its children; else says what is lost.
 ///
@@ -85,10 +102,11 @@ fn apt_get(arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Whether a program of that name is in PATH.
+/// Whether a program of that name is in PATH, or where the administrator's programs are.
 pub fn in_path(program: &str) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+    let all = std::env::split_paths(&folders).chain([PathBuf::from("/usr/sbin")]);
+    all.into_iter().any(|folder| folder.join(program).is_file())
 }
 
 /// PATH with one more folder, looked into last: what the system has goes before what it brings.

@@ -66,13 +66,23 @@ impl Line {
     }
 }
 
+impl State {
+    fn is_first(&self, name: &LeaseName, place: &Place) -> bool {
+        self.waiting.get(name).is_none_or(|all| all.first() == Some(place))
+    }
+}
+
 impl Ticket {
     /// Whether nobody before it waits for any of the same targets.
     pub(crate) fn is_first(&self) -> bool {
         let state = self.line.lock();
-        self.names
-            .iter()
-            .all(|name| state.waiting.get(name).is_none_or(|all| all.first() == Some(&self.place)))
+        self.names.iter().all(|name| state.is_first(name, &self.place))
+    }
+
+    /// For each of its targets whether nobody before it waits for that one.
+    pub(crate) fn is_first_for(&self) -> Vec<bool> {
+        let state = self.line.lock();
+        self.names.iter().map(|name| state.is_first(name, &self.place)).collect()
     }
 }
 
@@ -108,6 +118,7 @@ mod tests {
         let later = line.join(0, &names(&["b", "c"]));
         let urgent = line.join(5, &names(&["b"]));
         assert_eq!([&first, &other, &later, &urgent].map(Ticket::is_first), [false, true, false, true]);
+        assert_eq!((first.is_first_for(), later.is_first_for()), (vec![true, false], vec![false, false]));
         drop(urgent);
         assert_eq!([&first, &other, &later].map(Ticket::is_first), [true, true, false]);
         drop(first);

@@ -182,12 +182,26 @@ impl Locks {
         let (most, least) = (as_count(most), as_count(least));
         let end = Instant::now() + timeout;
         let (mut pause, mut said) = (ASK.0, false);
+        let mut ticket = (!self.line.is_empty()).then(|| self.line.join(self.priority, &names));
         loop {
-            let error = match self.take_some(&names, most, least).await {
-                Ok(taken) => return Ok(taken),
+            // Listens before it looks, so that no change falls in between.
+            let mut moved = std::pin::pin!(self.line.moved());
+            moved.as_mut().enable();
+            let left = end.saturating_duration_since(Instant::now());
+            // What others wait for that came before is theirs, but for the last try.
+            let open = ticket.as_ref().filter(|_| !left.is_zero()).map(Ticket::is_first_for);
+            let is_open = |at: &usize| open.as_ref().is_none_or(|open| open[*at]);
+            let open: Vec<usize> = (0..names.len()).filter(is_open).collect();
+            let candidates: Vec<_> = open.iter().map(|at| names[*at].clone()).collect();
+            let error = match self.take_some(&candidates, most, least).await {
+                Ok(taken) => {
+                    let mut all = vec![false; names.len()];
+                    open.iter().zip(taken).for_each(|(at, taken)| all[*at] = taken);
+                    return Ok(all);
+                }
                 Err(TakeError::TooFew(free)) => format!("waiting for targets: {free} of {least} are free"),
                 Err(TakeError::Store(e)) if e.is_transient() && !matches!(e, StoreError::Held { .. }) => {
-                    if end <= Instant::now() {
+                    if left.is_zero() {
                         return Err(AcquireError::TimedOut);
                     }
                     waits_for(&e)
@@ -196,7 +210,6 @@ impl Locks {
                     return Err(AcquireError::Failed(format!("failed to lock targets: {e}")));
                 }
             };
-            let left = end.saturating_duration_since(Instant::now());
             // Waiting makes no more of them than there are.
             if left.is_zero() || most < least || names.len() < least {
                 return Err(AcquireError::Failed("can't lock enough targets".to_owned()));
@@ -204,7 +217,11 @@ impl Locks {
             if !std::mem::replace(&mut said, true) {
                 self.recorder.notice(&error);
             }
-            self.stops.sleep(pause.min(left)).await.map_err(AcquireError::Halted)?;
+            ticket.get_or_insert_with(|| self.line.join(self.priority, &names));
+            tokio::select! {
+                halted = self.stops.sleep(pause.min(left)) => halted.map_err(AcquireError::Halted)?,
+                () = moved => {}
+            }
             pause = (pause * 2).min(ASK.1);
         }
     }

@@ -89,6 +89,7 @@ impl Manager {
                 Verb::Resume => {
                     // It is on its way to be paused: its turn comes again right after that.
                     self.0.lock().again.insert(id);
+                    self.ask_in_journal(id, verb, by, why.clone()).await?;
                 }
                 verb => ask(&control, verb, asked),
             }

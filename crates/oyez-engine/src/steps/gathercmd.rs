@@ -1,6 +1,7 @@
 //! `gathercmd`: a program that runs once for all targets, which wait for it (specs/contest.md 4).
 //!
-//! What it prints and its events stand with the first target, as in ConTest. When it fails, its targets fail; in ConTest
+//! What it prints and its events stand with one target. In ConTest that is whichever came first, and Go starts the newest
+//! of its goroutines first: the last that is listed, as the recordings have it. When it fails, its targets fail; in ConTest
 //! the whole job does.
 
 use std::path::PathBuf;
@@ -58,7 +59,7 @@ impl GatheringStep for GatherCmd {
     }
 
     async fn run(&self, visits: &mut [Visit]) -> Vec<Visited> {
-        let Some(first) = visits.first() else { return Vec::new() };
+        let Some(speaker) = visits.last() else { return Vec::new() };
         let all = |one: &dyn Fn() -> Visited| visits.iter().map(|_| one()).collect();
         let command = match self.command() {
             Ok(command) => command,
@@ -66,19 +67,19 @@ impl GatheringStep for GatherCmd {
         };
         let slot = tokio::select! {
             biased;
-            () = first.paused() => return all(&|| Visited::Paused(None)),
-            slot = first.slot() => slot,
+            () = speaker.paused() => return all(&|| Visited::Paused(None)),
+            slot = speaker.slot() => slot,
         };
         let Some(slot) = slot else { return all(&|| Visited::Stopped) };
         let program = command.program.to_string_lossy();
         let start = payload::gather_start(&program, &command.args);
-        first.event("GatherCmdStart", Some(start)).await;
+        speaker.event("GatherCmdStart", Some(start)).await;
         let how = Running { wanted: [true, true], ..Running::default() };
         let ended = tokio::select! {
             biased;
             // Dropped, it is killed.
-            () = first.paused() => return all(&|| Visited::Paused(None)),
-            ended = first.process(slot, command, how) => ended,
+            () = speaker.paused() => return all(&|| Visited::Paused(None)),
+            ended = speaker.process(slot, command, how) => ended,
         };
         let ended = match ended {
             Ok(ended) => ended,
@@ -102,7 +103,7 @@ impl GatheringStep for GatherCmd {
                 payload::gather_end(code, &said, LONGEST_ERR)
             }
         };
-        first.event("GatherCmdEnd", Some(end)).await;
+        speaker.event("GatherCmdEnd", Some(end)).await;
         match exit.is_success() {
             true => all(&|| Visited::Passed),
             false => all(&|| Visited::Failed(exit.to_string())),

@@ -9,6 +9,7 @@ mod gathercmd;
 mod payload;
 mod qemu;
 mod randecho;
+mod s3;
 mod ssh;
 mod sshcmd;
 mod terminal;
@@ -89,7 +90,7 @@ impl Step {
                 timed(terminal::TerminalExpect::new(parameters, functions))
             }
             StepKind::Qemu(parameters) => timed(qemu::Qemu::new(parameters, functions)),
-            other => timed(NotYet(other.plugin().to_owned())),
+            StepKind::S3FileUpload(parameters) => timed(s3::S3FileUpload::new(parameters, functions)),
         };
         Step {
             label: planned.label.clone(),
@@ -112,21 +113,6 @@ impl Step {
             Work::Gather(gather) => gather.resumption(),
         };
         if own == Resumption::Lost && self.is_repeatable { Resumption::Repeated } else { own }
-    }
-}
-
-/// What is planned and not done yet; no plan holds it, since the registry does not know it.
-#[derive(Debug)]
-struct NotYet(String);
-
-#[async_trait::async_trait]
-impl TimedStep for NotYet {
-    fn resumption(&self) -> Resumption {
-        Resumption::Repeated
-    }
-
-    async fn run(&self, _visit: &mut crate::runner::Visit) -> Visited {
-        Visited::Failed(format!("{} is not built in yet", self.0))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Jobs from their descriptor to their end, on both stores.
 
-#![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic is the report")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
 
 mod busy;
 mod cancel;
@@ -12,6 +12,7 @@ mod lab;
 mod manager;
 mod order;
 mod output;
+mod passwords;
 mod plain;
 mod plugins;
 mod processes;
@@ -24,4 +25,5 @@ mod skipped;
 mod sshd;
 mod timeouts;
 mod trouble;
+mod upload;
 mod waiting;

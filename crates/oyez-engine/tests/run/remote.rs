@@ -201,11 +201,28 @@ async fn exec_runs_over_ssh_with_reports_exit_codes_and_quotas() {
         ["exit code mapped error: three"]
     );
     let quota = json!({"constraints": {"time_quota": "300ms"}});
-    let fifo = lab.path("pid");
-    let text = format!("echo $$ > {}; exec sleep 1000", fifo.display());
-    assert_eq!(exec(&lab, ssh(&sshd, &text, json!({}), quota)).await.errors(), ["timed out after 300ms"]);
-    // Its terminal is gone, and so is it, although root's server passes on no signals.
-    let pid: i32 = std::fs::read_to_string(&fifo).unwrap().trim().parse().unwrap();
+    assert_eq!(
+        exec(&lab, ssh(&sshd, "exec sleep 1000", json!({}), quota)).await.errors(),
+        ["timed out after 300ms"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_exec_runs_over_ssh_ends_with_its_terminal() {
+    let Some(sshd) = Sshd::start() else { return };
+    let lab = hasty();
+    let pid = lab.path("pid");
+    let (control, watcher) = (Control::new(), Arc::new(Watcher::default()));
+    let cancel = async {
+        watcher.until("log_text", 1).await;
+        control.cancel("enough");
+    };
+    let text = format!("echo $$ > {}; echo begun; exec sleep 1000", pid.display());
+    let job = job(vec![test("t", &["T1"], vec![ssh(&sshd, &text, json!({}), json!({}))])]);
+    let (ran, ()) = tokio::join!(lab.run_watched(&job, control.clone(), watcher.clone()), cancel);
+    assert_eq!(ran.end.state, JobState::Cancelled);
+    // Although root's server passes on no signals.
+    let pid: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
     let gone = async {
         while super::lab::lives(pid) {
             tokio::task::yield_now().await;

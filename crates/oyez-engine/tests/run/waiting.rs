@@ -45,6 +45,16 @@ async fn a_port_that_listens_is_found_at_once() {
     );
 }
 
+#[tokio::test]
+async fn over_udp_nothing_is_asked_and_every_port_is_there() {
+    let lab = Lab::new();
+    let ran = lab.run(&job(vec![test("t", &["T1"], vec![waitport(9, json!({"protocol": ["udp4"]}))])])).await;
+    assert_eq!(ran.errors(), [""; 0]);
+    let changes = json!({"protocol": ["udp6"], "timeout": ["50ms"]});
+    let ran = lab.run(&job(vec![test("t", &["T1"], vec![waitport(9, changes)])])).await;
+    assert_eq!(ran.errors(), ["context deadline exceeded"], "the address is none of IPv6");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_listens_later_is_found_then() {
     let lab = Lab::new();

@@ -129,7 +129,7 @@ async fn serve(args: Args) -> Outcome {
     // Heard from the first moment on.
     let mut signals = Signals::listen()?;
     let folder = args.place.folder()?;
-    let listener = Listener::bind(args.listen, Limits::default()).await.map_err(|e| usage(&e))?;
+    let listener = Listener::bind(args.listen, limits()).await.map_err(|e| usage(&e))?;
     let address = listener.address();
     let store = args.place.open_in(&folder)?;
     reap::reap(&*store).await?;
@@ -154,6 +154,14 @@ async fn serve(args: Args) -> Outcome {
     let _ = served.await;
     store.close().await?;
     Ok(exit::SUCCESS)
+}
+
+/// The usual limits; connections leave half of the file descriptors to jobs and the store.
+fn limits() -> Limits {
+    let usual = Limits::default();
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = descriptors.map_or(usual.connections, |n| usize::try_from(n / 2).unwrap_or(usize::MAX));
+    Limits { connections: usual.connections.min(half).max(1), ..usual }
 }
 
 fn manager_options(args: &Args) -> ManagerOptions {

@@ -99,10 +99,10 @@ pub struct Server {
 
 impl Server {
     fn at(url: &str) -> Result<Server, CommandError> {
-        let url = url.trim_end_matches('/');
-        let base = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let base = whole.trim_end_matches('/').to_owned();
         let is_known = ["http://", "https://"].iter().any(|scheme| base.starts_with(scheme));
-        if !is_known || base.ends_with("://") {
+        if !is_known {
             return Err(CommandError::Usage(format!("'{url}' is no address of a server: http://HOST:PORT")));
         }
         let tls = TlsConfig::builder()

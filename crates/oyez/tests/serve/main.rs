@@ -8,7 +8,9 @@ mod journal;
 #[path = "../command/lab.rs"]
 mod lab;
 mod replay;
+mod restart;
 mod serve;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;
 mod starting;
+mod targets;
