@@ -3,7 +3,7 @@
 //! One task, [`drive`], hears the process and hands each message to the visit that it is about. It alone says what the
 //! process did wrong; whatever that is, the process is ended and every target that is inside hears why.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub(super) struct Talk {
 #[derive(Debug, Default)]
 struct State {
     targets: HashMap<String, Standing>,
+    /// Those that were given up, in the order in which that was; some have their results by now.
+    given_up: VecDeque<(Instant, String)>,
     inside: usize,
     /// When the last one left.
     left: Option<Instant>,
@@ -81,6 +83,17 @@ struct State {
 }
 
 impl State {
+    /// Of those that were given up and have no result yet, the first.
+    fn first_given_up(&mut self) -> Option<(Instant, String)> {
+        loop {
+            let (since, id) = self.given_up.front()?;
+            if matches!(self.targets.get(id), Some(Standing::GivenUp)) {
+                return Some((*since, id.clone()));
+            }
+            self.given_up.pop_front();
+        }
+    }
+
     /// One that was inside is not any more.
     fn leave(&mut self) {
         self.inside -= 1;
@@ -102,7 +115,7 @@ enum Standing {
         bytes: u64,
     },
     /// Nobody waits for it any more; the plugin was told so then.
-    GivenUp(Instant),
+    GivenUp,
     Done,
 }
 
@@ -211,7 +224,9 @@ impl Talk {
     fn give_up(&self, id: &str) {
         let mut state = self.lock();
         if let Some(standing @ Standing::Inside { .. }) = state.targets.get_mut(id) {
-            *standing = Standing::GivenUp(Instant::now());
+            let now = Instant::now();
+            *standing = Standing::GivenUp;
+            state.given_up.push_back((now, id.to_owned()));
             state.leave();
             self.input.say(&Say::Cancel { target: Some(id), reason: "nobody waits for it any more" });
             self.wake.notify_one();
@@ -334,13 +349,8 @@ async fn hear(session: &mut Session, talk: &Arc<Talk>, driving: &Driving) -> Res
 
 /// When something has to be done even if nothing is heard; and whether it has nothing to do.
 fn next_due(talk: &Talk, patience: Duration, is_stopping: bool) -> (Option<Instant>, bool) {
-    let state = talk.lock();
-    let given_up = state.targets.values().filter_map(|standing| match standing {
-        Standing::GivenUp(since) => Some(*since),
-        _ => None,
-    });
-    // Few are given up, and most targets are not held any more.
-    let first = given_up.min();
+    let mut state = talk.lock();
+    let first = state.first_given_up().map(|(since, _)| since);
     let closing = state.closing.filter(|closing| !is_stopping && (closing.is_cancelled || state.inside == 0));
     let due = [
         first.filter(|_| !is_stopping),
@@ -355,13 +365,12 @@ fn next_due(talk: &Talk, patience: Duration, is_stopping: bool) -> (Option<Insta
 
 /// A target that was to be given up long ago.
 fn overdue(talk: &Talk, patience: Duration) -> Option<String> {
-    let state = talk.lock();
+    let mut state = talk.lock();
     if state.closing.is_some_and(|closing| closing.is_cancelled) {
         return None;
     }
-    let late =
-        |standing: &Standing| matches!(standing, Standing::GivenUp(since) if since.elapsed() >= patience);
-    state.targets.iter().find(|(_, standing)| late(standing)).map(|(id, _)| id.clone())
+    let first = state.first_given_up().filter(|(since, _)| since.elapsed() >= patience);
+    first.map(|(_, id)| id)
 }
 
 /// A message goes to whom it is about.
@@ -409,7 +418,7 @@ async fn hand_on(message: Heard, bytes: u64, talk: &Talk, driving: &Driving) -> 
             Some(Standing::Done) => {
                 return Err(format!("wrote a message `{kind}` for target {target}, which has left it"));
             }
-            Some(standing @ Standing::GivenUp(_)) => {
+            Some(standing @ Standing::GivenUp) => {
                 if is_result {
                     *standing = Standing::Done;
                 }

@@ -182,9 +182,14 @@ impl Visits {
 impl Pipeline<'_, '_> {
     /// Starts visits: those that wait for their turn, and those for which everybody has come.
     pub(super) fn gather(&mut self) {
-        while self.visits.tasks.len() < MOST
-            && let Some(at) = self.visits.waiting.pop_front()
-        {
+        while let Some(at) = self.visits.waiting.front().copied() {
+            // What is shared may wait for all its targets: none of them is kept from it.
+            let shared: usize = self.visits.shared.values().map(|shared| shared.inside).sum();
+            let is_shared = self.visits.shared.contains_key(&self.seats[at].step);
+            if !is_shared && self.visits.tasks.len().saturating_sub(shared) >= MOST {
+                break;
+            }
+            self.visits.waiting.pop_front();
             self.begin_visit(at);
         }
         for (step, seats) in self.visits.complete() {

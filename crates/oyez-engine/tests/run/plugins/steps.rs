@@ -121,6 +121,21 @@ for line in sys.stdin:
 }
 
 #[tokio::test]
+async fn a_plugin_may_wait_for_very_many_targets() {
+    let bench = Bench::new();
+    let body = step_doing("pass").replace(
+        "        break\n",
+        "        [say('target_out', target=t) for t in targets]\n        break\n",
+    );
+    bench.write("gather", &body.replace("print(\"about", "0 and print(\"about"));
+    let ids: Vec<String> = (0..3000).map(|n| format!("T{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let ran = bench.run(&job(vec![test("t", &ids, vec![step("gather", "gather", json!({}))])])).await;
+    assert_eq!((ran.end.state, ran.errors()), (JobState::Completed, vec![]));
+    assert_eq!(ran.count("target_out"), 3000);
+}
+
+#[tokio::test]
 async fn one_process_is_enough_for_a_plugin_between_programs() {
     let options = EngineOptions { max_processes: 1, ..EngineOptions::default() };
     let bench = Bench::with(options);
