@@ -87,9 +87,10 @@ impl Manager {
                     return Err(ControlError::WrongState { job: id, state: row.state, verb: "go on" });
                 }
                 Verb::Resume => {
-                    // It is on its way to be paused: its turn comes again right after that.
-                    self.0.lock().again.insert(id);
                     self.ask_in_journal(id, verb, by, why.clone()).await?;
+                    if !self.0.again(id) {
+                        return self.reopen(id, Control::new()).await;
+                    }
                 }
                 verb => ask(&control, verb, asked),
             }

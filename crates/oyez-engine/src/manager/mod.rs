@@ -101,7 +101,7 @@ struct State {
     /// Jobs for which there is room, and which have no number yet.
     coming: usize,
     /// Those that get their turn again as soon as they are paused.
-    again: HashSet<JobId>,
+    again: HashMap<JobId, Control>,
     /// Paused jobs that wait until somebody lets them go on.
     left_alone: HashSet<JobId>,
     closing: Option<Shutdown>,

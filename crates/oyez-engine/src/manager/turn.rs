@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use oyez_model::JobId;
 use oyez_store::StoreError;
 
 use super::queue::Waiting;
@@ -47,9 +48,7 @@ impl Manager {
         let manager = self.clone();
         tokio::spawn(async move {
             let done = Done { manager: manager.clone(), id };
-            if let Err(e) = manager.0.engine.bring_to_end(handle, control, None, Afterwards::RunsOut).await {
-                manager.0.say(&format!("job {id} was given up: {e}"));
-            }
+            manager.0.bring_to_end(handle, control).await;
             drop(done);
         });
     }
@@ -67,11 +66,7 @@ impl Manager {
         // However this ends, also by a panic, others get their turn.
         let done = Done { manager: self.clone(), id };
         match self.0.open(id, queued.as_deref(), &control).await {
-            Ok(handle) => {
-                if let Err(e) = self.0.engine.bring_to_end(handle, control, None, Afterwards::RunsOut).await {
-                    self.0.say(&format!("job {id} was given up: {e}"));
-                }
-            }
+            Ok(handle) => self.0.bring_to_end(handle, control).await,
             Err(e) => self.0.say(&format!("job {id} does not run here: {e}")),
         }
         drop(done);
@@ -82,7 +77,7 @@ impl Inner {
     /// A job as it can be run.
     async fn open(
         self: &Arc<Self>,
-        id: oyez_model::JobId,
+        id: JobId,
         queued: Option<&Queued>,
         control: &Control,
     ) -> Result<JobHandle, ReopenError> {
@@ -101,6 +96,32 @@ impl Inner {
             control.cancel_by(crate::control::Asked { is_recorded: true, ..Default::default() });
         }
         Ok(handle)
+    }
+
+    /// A job that is on its way to be paused gets its turn again right after that; false when it is not on it any more.
+    pub(super) fn again(&self, id: JobId) -> bool {
+        let mut state = self.lock();
+        let is_here = state.running.contains_key(&id);
+        if is_here {
+            state.again.insert(id, Control::new());
+        }
+        is_here
+    }
+
+    async fn bring_to_end(&self, handle: JobHandle, control: Control) {
+        let id = handle.id();
+        match self.engine.bring_to_end(handle, control.clone(), None, Afterwards::RunsOut).await {
+            // It was asked to be cancelled when it had just been paused.
+            Ok(ended) if ended.is_paused() && control.is_cancelled() => {
+                let again = Control::new();
+                let (cancelled, killed) = control.asked();
+                cancelled.into_iter().for_each(|asked| again.cancel_by(asked));
+                killed.into_iter().for_each(|asked| again.kill_by(asked));
+                self.lock().again.insert(id, again);
+            }
+            Ok(_) => {}
+            Err(e) => self.say(&format!("job {id} was given up: {e}")),
+        }
     }
 
     /// Something that a person at the server should know.
@@ -125,15 +146,15 @@ impl Drop for Room {
 /// A job's turn is over when this is dropped.
 struct Done {
     manager: Manager,
-    id: oyez_model::JobId,
+    id: JobId,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
         let mut state = self.manager.0.lock();
         state.running.remove(&self.id);
-        if state.again.remove(&self.id) {
-            state.queue.push(self.id, 0, Control::new(), None);
+        if let Some(control) = state.again.remove(&self.id) {
+            state.queue.push(self.id, 0, control, None);
         }
         drop(state);
         self.manager.0.changed.notify_waiters();

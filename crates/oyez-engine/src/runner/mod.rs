@@ -335,3 +335,10 @@ pub(crate) struct Ended {
     state: JobState,
     error: Option<String>,
 }
+
+impl Ended {
+    /// Whether it goes on later.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.state == JobState::Paused
+    }
+}
