@@ -28,12 +28,18 @@ pub trait Environment {
     /// # Errors
     /// Why it cannot be had.
     fn fetch(&self, uri: &Uri, limits: FetchLimits) -> Result<Vec<u8>, String>;
+
+    /// The folder of external plugins, if there is one.
+    fn plugins(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// The folders of a search path on this machine.
 #[derive(Debug, Clone, Default)]
 pub struct SearchPath {
     folders: Vec<PathBuf>,
+    plugins: Option<PathBuf>,
 }
 
 impl SearchPath {
@@ -45,7 +51,14 @@ impl SearchPath {
 
     /// These folders, in this order. Relative ones are left out: what they find depends on where a job is started.
     pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Self {
-        SearchPath { folders: folders.into_iter().filter(|folder| folder.is_absolute()).collect() }
+        let folders = folders.into_iter().filter(|folder| folder.is_absolute()).collect();
+        SearchPath { folders, plugins: None }
+    }
+
+    /// With external plugins, which are the executables of this folder; it need not be there.
+    #[must_use]
+    pub fn with_plugins(self, folder: impl Into<PathBuf>) -> Self {
+        SearchPath { plugins: Some(folder.into()), ..self }
     }
 }
 
@@ -80,6 +93,10 @@ impl Environment for SearchPath {
 
     fn fetch(&self, uri: &Uri, limits: FetchLimits) -> Result<Vec<u8>, String> {
         fetch::fetch(uri, limits)
+    }
+
+    fn plugins(&self) -> Option<&Path> {
+        self.plugins.as_deref()
     }
 }
 

@@ -40,6 +40,7 @@
 //! | [`manager`] | many jobs: a queue, a cap, jobs of servers that are gone |
 //! | [`control`] | pause, cancel and kill |
 //! | [`stop`] | what ends work before its time, and how that reaches who does it |
+//! | [`plugin`] | executables that are steps, target managers or reporters |
 //! | [`observer`] | who watches |
 //! | [`targets`] | targets by hand: hold, release, take away |
 //! | [`error`] | why a job could not be run |
@@ -62,6 +63,7 @@ pub mod manager;
 mod nearest;
 pub mod observer;
 pub mod plan;
+pub mod plugin;
 pub mod process;
 mod recorder;
 pub mod reporters;

@@ -291,6 +291,12 @@ impl Locks {
         Ok(())
     }
 
+    /// Targets that others hold, at most so many; none when the store does not say.
+    pub(crate) async fn busy(&self, most: usize) -> Vec<String> {
+        let held = self.store.held_targets(None, most).await.unwrap_or_default();
+        held.into_iter().filter(|held| held.job != Some(self.job)).map(|held| held.target).collect()
+    }
+
     /// Gives all targets back; tries again while the store's trouble may pass, up to `timeout`, and not for long once the
     /// job was stopped: then they run out by themselves.
     ///

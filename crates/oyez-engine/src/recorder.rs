@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use oyez_model::{BlobHash, EventBody, EventNumber, JobId, ProducerId, Time};
-use oyez_store::{Batch, Clock, NewEvent, Store, StoreError};
+use oyez_store::{Batch, Clock, JobReader, NewEvent, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::control::Stops;
@@ -247,6 +247,12 @@ impl Recorder {
         state.wanted = number;
         drop(state);
         self.0.work.notify_one();
+    }
+
+    /// The job's journal, with everything that was recorded so far.
+    pub(crate) async fn reader(&self) -> Result<Box<dyn JobReader>, StoreError> {
+        self.committed().await?;
+        self.0.store.reader(self.0.job).await
     }
 
     /// Everything is kept, and the task that appends ends.

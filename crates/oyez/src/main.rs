@@ -9,6 +9,7 @@
 //! | [`show`] | tables, times, colours |
 //! | [`ending`] | what is said of a job at its end, and of a descriptor that is no job |
 //! | [`remote`] | a server elsewhere |
+//! | [`programs`] | where programs and plugins are |
 //! | [`progress`] | what is seen while a job runs: a live tree, or plain lines |
 //! | [`reports`] | writing the documents of a job into a folder |
 //! | [`reap`] | jobs whose process is gone |
@@ -18,6 +19,7 @@ mod ending;
 mod error;
 mod exit;
 mod place;
+mod programs;
 mod progress;
 mod reap;
 mod remote;
@@ -52,6 +54,7 @@ enum Command {
     Resume(commands::control::ResumeArgs),
     Retry(commands::control::RetryArgs),
     Plan(commands::plan::Args),
+    Plugin(commands::plugin::Args),
     Pyats(commands::pyats::Args),
     Import(commands::import::Args),
     List(commands::list::Args),
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Resume(args) => commands::control::resume(args),
         Command::Retry(args) => commands::control::retry(args),
         Command::Plan(args) => commands::plan::run(&args),
+        Command::Plugin(args) => commands::plugin::run(args),
         Command::Pyats(args) => commands::pyats::run(args),
         Command::Import(args) => commands::import::run(&args),
         Command::List(args) => commands::list::run(args),

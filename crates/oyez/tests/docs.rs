@@ -61,16 +61,24 @@ fn shown(document: &str) -> Vec<Shown> {
     out
 }
 
+/// Copies a folder of the repository, with all below it.
+fn copy(lab: &Lab, folder: &str) {
+    for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap());
+        if path.is_dir() {
+            copy(lab, &name);
+        } else {
+            let copied = lab.write(&name, std::fs::read(&path).unwrap());
+            std::fs::set_permissions(copied, std::fs::metadata(&path).unwrap().permissions()).unwrap();
+        }
+    }
+}
+
 /// A folder with the examples and a store of one job.
 fn prepared() -> Lab {
     let lab = Lab::new();
-    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
-        let path = entry.unwrap().path();
-        lab.write(
-            &format!("examples/{}", path.file_name().unwrap().to_str().unwrap()),
-            std::fs::read(&path).unwrap(),
-        );
-    }
+    copy(&lab, "examples");
     lab.oyez(&["exec", "--name", "the first job", "--", "echo", "hello"]).ended(0);
     lab
 }
@@ -162,13 +170,14 @@ fn every_example_ends_with_the_code_that_its_list_says() {
         let code: i32 = cells[2].parse().unwrap();
         for name in cells[0].split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = format!("examples/{name}");
-            let mut running = lab.start(&["run", &file, "--out", "out", "--format", "quiet"]);
+            let plugins = ["--plugins", "examples/plugins", "--format", "quiet"];
+            let mut running = lab.start(&[&["run", &file, "--out", "out"], &plugins[..]].concat());
             if code == 4 {
                 lab.wait_for("target_in");
                 running.signal(rustix::process::Signal::INT);
             }
             running.end().ended(code);
-            seen.push(name.to_owned());
+            seen.push(name.split('/').next().unwrap().to_owned());
         }
     }
     seen.push("README.md".to_owned());

@@ -24,7 +24,7 @@ mod fetchers;
 mod fields;
 pub mod input;
 pub(crate) mod place;
-mod raw;
+pub(crate) mod raw;
 mod steps;
 mod targets;
 mod yaml;

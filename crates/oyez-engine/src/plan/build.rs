@@ -11,6 +11,7 @@ use super::{
 use crate::descriptor::{Descriptor, StoredSteps, TestDescriptor, too_long};
 use crate::diagnostic::{Path, Sink};
 use crate::environment::Environment;
+use crate::plugin::Plugins;
 use crate::template::Functions;
 
 /// The bytes that the name of a test may have.
@@ -18,14 +19,15 @@ const LONGEST_TEST_NAME: usize = 32;
 
 /// Plans; `None` if the sink has any error, also an earlier one.
 pub(super) fn build(descriptor: &Descriptor, environment: &dyn Environment, sink: &mut Sink) -> Option<Plan> {
-    let reporters = reporters::plan(&descriptor.reporting, sink);
+    let plugins = Plugins::new(environment.plugins());
+    let reporters = reporters::plan(&descriptor.reporting, &plugins, sink);
     let tests_path = Path::Root.field("TestDescriptors");
     let fetched: Vec<Fetched> = sink.within("could not get steps descriptors: ", |sink| {
         let mut fetching = Fetching::new(environment);
         let tests = descriptor.tests.iter().enumerate();
         tests.map(|(i, test)| fetching.test(test.as_ref(), &tests_path.item(i), sink)).collect()
     });
-    put_together(descriptor, reporters, fetched, environment, sink)
+    put_together(descriptor, reporters, fetched, (environment, &plugins), sink)
 }
 
 /// The same from steps that were fetched before.
@@ -38,15 +40,17 @@ pub(super) fn build_stored(
     if stored.len() != descriptor.tests.len() {
         sink.error(&Path::Root.field("TestStepsDescriptors"), "its tests are not those of the descriptor");
     }
-    let reporters = reporters::plan(&descriptor.reporting, sink);
-    put_together(descriptor, reporters, stored.into_iter().map(Fetched::from).collect(), environment, sink)
+    let plugins = Plugins::new(environment.plugins());
+    let reporters = reporters::plan(&descriptor.reporting, &plugins, sink);
+    let stored = stored.into_iter().map(Fetched::from).collect();
+    put_together(descriptor, reporters, stored, (environment, &plugins), sink)
 }
 
 fn put_together(
     descriptor: &Descriptor,
     (run_reporters, final_reporters): (Vec<PlannedReporter>, Vec<PlannedReporter>),
     fetched: Vec<Fetched>,
-    environment: &dyn Environment,
+    (environment, plugins): (&dyn Environment, &Plugins<'_>),
     sink: &mut Sink,
 ) -> Option<Plan> {
     let tests_path = Path::Root.field("TestDescriptors");
@@ -54,7 +58,7 @@ fn put_together(
     let functions = Functions::default();
     let planned: Vec<Option<PlannedTest>> = sink.within("could not build test steps: ", |sink| {
         let one = |((i, test), fetched): ((usize, &Option<TestDescriptor>), &Fetched)| {
-            let planner = Planner::new(environment, &functions);
+            let planner = Planner::new(environment, &functions, plugins);
             build_test(test.as_ref()?, i, fetched, planner, &tests_path.item(i), sink)
         };
         tests().zip(&fetched).map(one).collect()
@@ -98,7 +102,7 @@ fn build_test(
     if sink.has_error_at(path) {
         return None;
     }
-    let target_manager = managers::plan(test, path, sink);
+    let target_manager = managers::plan(test, planner.plugins, path, sink);
     let steps_path = path.field("Steps");
     let steps = fetched.steps.as_ref().map(|steps| {
         sink.within("could not create test steps bundles: ", |sink| {

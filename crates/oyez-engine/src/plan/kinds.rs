@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::external::ExternalStep;
 use crate::descriptor::Parameter;
 use crate::duration::GoDuration;
 
@@ -49,12 +50,14 @@ pub enum StepKind {
     /// Puts a file into an S3 bucket.
     #[serde(rename = "s3FileUpload")]
     S3FileUpload(Box<S3FileUploadParameters>),
+    /// An external plugin.
+    External(Box<ExternalStep>),
 }
 
 impl StepKind {
     /// The plugin's own name, as it stands in status and reports.
     #[must_use]
-    pub fn plugin(&self) -> &'static str {
+    pub fn plugin(&self) -> &str {
         match self {
             StepKind::Cmd(_) => "Cmd",
             StepKind::Echo { .. } => "Echo",
@@ -68,6 +71,7 @@ impl StepKind {
             StepKind::TerminalExpect(_) => "TerminalExpect",
             StepKind::Qemu(_) => "Qemu",
             StepKind::S3FileUpload(_) => "s3FileUpload",
+            StepKind::External(step) => &step.plugin.name,
         }
     }
 }

@@ -2,17 +2,28 @@
 
 use serde_json::value::RawValue;
 
+use super::external::Of;
 use super::fetchers::NO_JSON;
 use super::registry::{Kind, find};
-use super::{CsvFile, TargetManager};
+use super::{CsvFile, ExternalManager, TargetManager};
 use crate::descriptor::{CsvParameters, Level, Reader, TestDescriptor, decode_csv, decode_target_list};
 use crate::diagnostic::{Path, Sink};
+use crate::plugin::protocol::{Role, Which};
+use crate::plugin::{Found, Plugins};
 
 static RELEASE: Level = Level { go: "ReleaseParameters", fields: &[] };
 
 /// The target manager of a test; `None` where it is wrong, which is said.
-pub(super) fn plan(test: &TestDescriptor, path: &Path<'_>, sink: &mut Sink) -> Option<TargetManager> {
-    let plugin = plugin(test, path, sink)?;
+pub(super) fn plan(
+    test: &TestDescriptor,
+    plugins: &Plugins<'_>,
+    path: &Path<'_>,
+    sink: &mut Sink,
+) -> Option<TargetManager> {
+    let plugin = match plugin(test, plugins, path, sink)? {
+        Manager::BuiltIn(plugin) => plugin,
+        Manager::External(found) => return external(test, plugins, &found, path, sink),
+    };
     let errors = sink.errors();
     let acquire_path = path.field("TargetManagerAcquireParameters");
     let manager = sink.within("could not validate TargetManager acquire parameters: ", |sink| {
@@ -48,7 +59,37 @@ pub(super) fn plan(test: &TestDescriptor, path: &Path<'_>, sink: &mut Sink) -> O
     manager.filter(|_| sink.errors() == errors)
 }
 
-fn plugin(test: &TestDescriptor, path: &Path<'_>, sink: &mut Sink) -> Option<&'static str> {
+/// A target manager of some name.
+enum Manager {
+    BuiltIn(&'static str),
+    External(Found),
+}
+
+/// One that is a plugin. Parameters that are not there are `null`.
+fn external(
+    test: &TestDescriptor,
+    plugins: &Plugins<'_>,
+    found: &Found,
+    path: &Path<'_>,
+    sink: &mut Sink,
+) -> Option<TargetManager> {
+    let of = Of { plugins, found, role: Role::TargetManager };
+    let (plugin, _) = of.plugin(&path.field("TargetManagerName"), sink)?;
+    let given = |raw: &Option<Box<RawValue>>| raw.clone().unwrap_or_else(|| RawValue::NULL.to_owned());
+    let (acquire, release) = (given(&test.acquire_parameters), given(&test.release_parameters));
+    let acquire_path = path.field("TargetManagerAcquireParameters");
+    let takes_acquire = sink.within("could not validate TargetManager acquire parameters: ", |sink| {
+        of.check(Which::Acquire, &acquire, &acquire_path, sink)
+    });
+    let release_path = path.field("TargetManagerReleaseParameters");
+    let takes_release = sink.within("could not validate TargetManager release parameters: ", |sink| {
+        of.check(Which::Release, &release, &release_path, sink)
+    });
+    let manager = || TargetManager::External(Box::new(ExternalManager { plugin, acquire, release }));
+    (takes_acquire && takes_release).then(manager)
+}
+
+fn plugin(test: &TestDescriptor, plugins: &Plugins<'_>, path: &Path<'_>, sink: &mut Sink) -> Option<Manager> {
     let name = test.target_manager_name.as_str();
     let name_path = path.field("TargetManagerName");
     if sink.has_error_at(&name_path) {
@@ -61,13 +102,17 @@ fn plugin(test: &TestDescriptor, path: &Path<'_>, sink: &mut Sink) -> Option<&'s
         });
         return None;
     }
-    find(Kind::TargetManager, name)
-        .map_err(|e| {
-            sink.within(&format!("could not get TargetManager ({name}): "), |sink| {
-                sink.error(&name_path, e.message).hint(e.hint);
-            });
-        })
-        .ok()
+    let e = match find(Kind::TargetManager, name) {
+        Ok(plugin) => return Some(Manager::BuiltIn(plugin)),
+        Err(e) => e,
+    };
+    if let Some(found) = plugins.find(name) {
+        return Some(Manager::External(found));
+    }
+    sink.within(&format!("could not get TargetManager ({name}): "), |sink| {
+        sink.error(&name_path, e.message).hint(plugins.hint(&e.hint));
+    });
+    None
 }
 
 fn csv_file(raw: &RawValue, path: &Path<'_>, sink: &mut Sink) -> Option<TargetManager> {

@@ -5,6 +5,7 @@
 //! | module | does |
 //! |---|---|
 //! | `build` | a [`Descriptor`] to a [`Plan`], in ConTest's order |
+//! | `external` | plugins that are executables |
 //! | `fetchers` | where the steps come from |
 //! | `kinds` | the kinds of steps |
 //! | `managers` | where the targets come from |
@@ -13,6 +14,7 @@
 //! | `registry` | which plugins there are |
 
 mod build;
+mod external;
 mod fetchers;
 mod kinds;
 mod managers;
@@ -34,6 +36,7 @@ use crate::environment::Environment;
 use crate::reporters::Reporter;
 use crate::target::Target;
 
+pub use external::{ExternalManager, ExternalPlugin, ExternalReporter, ExternalStep};
 pub use kinds::{
     CmdParameters, ExecParameters, GatherCmdParameters, Protocol, QemuParameters, S3FileUploadParameters,
     SleepDuration, SshCmdParameters, StepKind, TerminalExpectParameters, WaitPortParameters,
@@ -162,6 +165,8 @@ pub enum TargetManager {
     /// Hands out as many as are free of those that stand in a file, which is read when they are acquired.
     #[serde(rename = "CSVFileTargetManager")]
     CsvFile(CsvFile),
+    /// An external plugin.
+    External(Box<ExternalManager>),
 }
 
 /// The parameters of `CSVFileTargetManager`.
@@ -182,10 +187,11 @@ pub struct CsvFile {
 impl TargetManager {
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             TargetManager::TargetList { .. } => "TargetList",
             TargetManager::CsvFile(_) => "CSVFileTargetManager",
+            TargetManager::External(manager) => &manager.plugin.name,
         }
     }
 }
@@ -216,7 +222,7 @@ impl Serialize for PlannedReporter {
         let mut out = s.serialize_struct("PlannedReporter", 2)?;
         out.serialize_field("name", self.reporter.name())?;
         match &self.reporter {
-            Reporter::Noop(_) => out.skip_field("expression")?,
+            Reporter::Noop(_) | Reporter::External(_) => out.skip_field("expression")?,
             Reporter::TargetSuccess(reporter) => {
                 out.serialize_field("expression", &reporter.expression().to_string())?;
             }

@@ -73,7 +73,12 @@ pub(crate) fn find(kind: Kind, name: &str) -> Result<&'static str, NotRegistered
         (None, Some(near)) => format!("did you mean \"{near}\"?"),
         (None, None) => format!("there are: {listed}"),
     };
-    Err(NotRegistered { message: format!("{} {name} is not registered", type_name(kind)), hint })
+    Err(not_registered(kind, name, hint))
+}
+
+/// There is none of this name.
+fn not_registered(kind: Kind, name: &str, hint: String) -> NotRegistered {
+    NotRegistered { message: format!("{} {name} is not registered", type_name(kind)), hint }
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 
 use serde_json::value::RawValue;
 
-use super::PlannedReporter;
+use super::external::Of;
 use super::registry::{Kind, find};
+use super::{ExternalReporter, PlannedReporter};
 use crate::descriptor::{Level, Reader, ReporterDescriptor, Reporting, too_long};
 use crate::diagnostic::{Path, Sink};
 use crate::expression::Expression;
+use crate::plugin::protocol::{Role, Which};
+use crate::plugin::{Found, Plugins};
 use crate::reporters::{Noop, Reporter, TargetSuccess};
 
 static RUN: Level = Level { go: "RunParameters", fields: &["SuccessExpression"] };
@@ -32,13 +35,19 @@ impl When {
 }
 
 /// The run reporters and the final reporters; those that are wrong are missing.
-pub(super) fn plan(reporting: &Reporting, sink: &mut Sink) -> (Vec<PlannedReporter>, Vec<PlannedReporter>) {
+pub(super) fn plan(
+    reporting: &Reporting,
+    plugins: &Plugins<'_>,
+    sink: &mut Sink,
+) -> (Vec<PlannedReporter>, Vec<PlannedReporter>) {
     let path = Path::Root.field("Reporting");
     sink.within("error while building reporters bundles: ", |sink| {
         let mut all = |reporters: &[ReporterDescriptor], when, list| {
             let path = path.field(list);
-            let planned =
-                reporters.iter().enumerate().map(|(i, reporter)| one(reporter, when, &path.item(i), sink));
+            let planned = reporters
+                .iter()
+                .enumerate()
+                .map(|(i, reporter)| one(reporter, when, plugins, &path.item(i), sink));
             planned.flatten().map(|reporter| PlannedReporter { reporter }).collect()
         };
         let run = all(&reporting.run_reporters, When::Run, "RunReporters");
@@ -46,7 +55,34 @@ pub(super) fn plan(reporting: &Reporting, sink: &mut Sink) -> (Vec<PlannedReport
     })
 }
 
-fn one(reporter: &ReporterDescriptor, when: When, path: &Path<'_>, sink: &mut Sink) -> Option<Reporter> {
+/// One that is a plugin. Parameters that are not there are `null`.
+fn external(
+    reporter: &ReporterDescriptor,
+    when: When,
+    (plugins, found): (&Plugins<'_>, &Found),
+    path: &Path<'_>,
+    sink: &mut Sink,
+) -> Option<Reporter> {
+    let of = Of { plugins, found, role: Role::Reporter };
+    let (plugin, _) = of.plugin(&path.field("Name"), sink)?;
+    let parameters = reporter.parameters.clone().unwrap_or_else(|| RawValue::NULL.to_owned());
+    let which = match when {
+        When::Run => Which::Run,
+        When::Final => Which::Final,
+    };
+    let takes = sink.within("could not validate run reporter parameters: ", |sink| {
+        of.check(which, &parameters, &path.field("Parameters"), sink)
+    });
+    takes.then(|| Reporter::External(Box::new(ExternalReporter { plugin, parameters })))
+}
+
+fn one(
+    reporter: &ReporterDescriptor,
+    when: When,
+    plugins: &Plugins<'_>,
+    path: &Path<'_>,
+    sink: &mut Sink,
+) -> Option<Reporter> {
     let name = reporter.name.as_str();
     let name_path = path.field("Name");
     if name.trim().is_empty() {
@@ -63,8 +99,11 @@ fn one(reporter: &ReporterDescriptor, when: When, path: &Path<'_>, sink: &mut Si
         let plugin = match find(Kind::Reporter, name) {
             Ok(plugin) => plugin,
             Err(e) => {
+                if let Some(found) = plugins.find(name) {
+                    return external(reporter, when, (plugins, &found), path, sink);
+                }
                 sink.within(&format!("could not get reporter '{name}': "), |sink| {
-                    sink.error(&name_path, e.message).hint(e.hint);
+                    sink.error(&name_path, e.message).hint(plugins.hint(&e.hint));
                 });
                 return None;
             }

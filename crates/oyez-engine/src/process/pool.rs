@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::attend::attend;
 use super::capture::{CaptureLimits, OutputSink};
@@ -53,6 +53,8 @@ pub trait Task: OutputSink + Send {
 #[derive(Debug)]
 pub struct Slot {
     _permit: OwnedSemaphorePermit,
+    /// Of a process that may live long.
+    _long: Option<OwnedSemaphorePermit>,
 }
 
 /// Runs processes, never more at once than it has slots.
@@ -60,6 +62,10 @@ pub struct Slot {
 pub struct ProcessPool {
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
+    /// Of the slots, those that processes may have that live long.
+    long: Arc<Semaphore>,
+    /// How many wait for a slot.
+    waiting: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -97,16 +103,44 @@ impl ProcessPool {
     pub fn new(max: usize) -> Self {
         reap::become_reaper();
         let max = max.clamp(1, Semaphore::MAX_PERMITS);
-        ProcessPool { shared: Arc::default(), slots: Arc::new(Semaphore::new(max)) }
+        ProcessPool {
+            shared: Arc::default(),
+            slots: Arc::new(Semaphore::new(max)),
+            // One is left for those that end by themselves, so that these always go on.
+            long: Arc::new(Semaphore::new((max - 1).max(1))),
+            waiting: watch::Sender::new(0),
+        }
     }
 
     /// Waits for a slot; who asks first gets it first.
     pub async fn slot(&self) -> Slot {
+        if let Ok(permit) = self.slots.clone().try_acquire_owned() {
+            return Slot { _permit: permit, _long: None };
+        }
+        let _waits = Waits::new(&self.waiting);
         match self.slots.clone().acquire_owned().await {
-            Ok(permit) => Slot { _permit: permit },
+            Ok(permit) => Slot { _permit: permit, _long: None },
             // It is never closed.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// The same for a process that may live as long as others need it, and is to end when [`ProcessPool::wanted`] says so.
+    pub async fn long_slot(&self) -> Slot {
+        let long = match self.long.clone().try_acquire_owned() {
+            Ok(long) => Ok(long),
+            Err(_) => {
+                let _waits = Waits::new(&self.waiting);
+                self.long.clone().acquire_owned().await
+            }
+        };
+        Slot { _long: long.ok(), ..self.slot().await }
+    }
+
+    /// Waits until somebody waits for a slot.
+    pub async fn wanted(&self) {
+        // The sender lives in `self`.
+        drop(self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await);
     }
 
     /// Starts a process; its task hears of it from then on.
@@ -125,6 +159,22 @@ impl ProcessPool {
         if let Err(e) = thread.spawn(move || shared.run()) {
             self.shared.no_thread(&e);
         }
+    }
+}
+
+/// Somebody waits for a slot.
+struct Waits<'p>(&'p watch::Sender<usize>);
+
+impl<'p> Waits<'p> {
+    fn new(waiting: &'p watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Waits(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
     }
 }
 

@@ -3,6 +3,7 @@
 mod noop;
 mod target_success;
 
+use crate::plan::ExternalReporter;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -115,8 +116,15 @@ pub struct Report {
     pub error: Option<String>,
 }
 
+impl ExternalReporter {
+    /// Nobody but a runner can ask it.
+    fn not_here(&self) -> Report {
+        Report::failed(format!("{} is a process, and none was started", self.plugin.name))
+    }
+}
+
 impl Report {
-    fn failed(error: String) -> Report {
+    pub(crate) fn failed(error: String) -> Report {
         Report { success: false, data: Value::Null, error: Some(error) }
     }
 }
@@ -128,13 +136,16 @@ pub enum Reporter {
     Noop(Noop),
     /// Compares how many targets succeeded with an expression.
     TargetSuccess(TargetSuccess),
+    /// An external plugin; it reports by its own process.
+    External(Box<ExternalReporter>),
 }
 
 impl Reporter {
     /// Its name, as it stands in reports.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
+            Reporter::External(external) => &external.plugin.name,
             Reporter::Noop(_) => Noop::NAME,
             Reporter::TargetSuccess(_) => "TargetSuccess",
         }
@@ -144,6 +155,7 @@ impl Reporter {
     #[must_use]
     pub fn run_report(&self, status: &RunStatus) -> Report {
         match self {
+            Reporter::External(external) => external.not_here(),
             Reporter::Noop(noop) => noop.run_report(status),
             Reporter::TargetSuccess(target_success) => target_success.run_report(status),
         }
@@ -153,6 +165,7 @@ impl Reporter {
     #[must_use]
     pub fn final_report(&self, job: &JobStatus) -> Report {
         match self {
+            Reporter::External(external) => external.not_here(),
             Reporter::Noop(noop) => noop.final_report(job),
             Reporter::TargetSuccess(target_success) => target_success.final_report(job),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use oyez_model::event::{TargetAcquireErr, TargetReleased, TestStarted, TestStopped};
 use oyez_model::{Outcome, SectionRef, Time};
 
+use super::desk::Desk;
 use super::job::{Failure, Job};
 use super::pipeline::{Pipeline, Seat};
 use super::roster::{Acquired, Offer, Roster};
@@ -62,6 +63,11 @@ impl<'p> PreparedTest<'p> {
         self.planned.index
     }
 
+    fn course(&self, which: Which, is_cleanup: bool) -> Arc<Course> {
+        let (run, attempt) = (which.number, which.attempt);
+        Arc::new(Course { run, test: self.planned.name.clone(), attempt, is_cleanup })
+    }
+
     fn status(&self) -> TestStatus {
         let PlannedTest { name, index, .. } = self.planned;
         TestStatus { name: name.clone(), index: *index, ..TestStatus::default() }
@@ -80,10 +86,25 @@ enum Attempted {
     Paused(Box<Payload>),
 }
 
+/// Which attempt of which test of which run, as steps are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Course {
+    /// The run, from 1.
+    pub(crate) run: u32,
+    /// The test's name.
+    pub(crate) test: String,
+    /// The attempt, from 0.
+    pub(crate) attempt: u32,
+    /// These are its clean-up steps.
+    pub(crate) is_cleanup: bool,
+}
+
 /// Which attempt of which run.
 #[derive(Clone, Copy)]
 struct Which {
     run: SectionRef,
+    /// The run's number, from 1.
+    number: u32,
     attempt: u32,
     is_last: bool,
 }
@@ -93,7 +114,7 @@ impl Job {
     pub(super) async fn test(
         self: &Arc<Self>,
         test: &PreparedTest<'_>,
-        run: SectionRef,
+        (run, number): (SectionRef, u32),
         plan: &Plan,
         mut open: Option<OpenAttempt>,
     ) -> Result<Tried, Failure> {
@@ -104,7 +125,7 @@ impl Job {
             if open.is_none() && self.stops.reason().is_some() {
                 break;
             }
-            let which = Which { run, attempt, is_last: attempt == retry.retries };
+            let which = Which { run, number, attempt, is_last: attempt == retry.retries };
             match self.attempt(test, which, plan, open.take()).await? {
                 Attempted::Done(status) => return Ok(Tried::Done(status)),
                 Attempted::Paused(payload) => return Ok(Tried::Paused(payload)),
@@ -147,13 +168,15 @@ impl Job {
             let id = self.start(test, which, test.offer.planned(), false);
             OpenAttempt { id, ..OpenAttempt::default() }
         });
-        let acquired = self.acquire_for(test, plan, &open).await;
+        let course = test.course(which, false);
+        let desk = Desk::new(self, SectionRef::own(open.id));
+        let acquired = self.acquire_for(test, plan, &open, (&course, &desk)).await;
         let mut seats = Vec::new();
         let done = match &acquired {
             Ok(acquired) => {
                 let before = std::mem::take(&mut open.seats);
                 let seated = self.seats(open.id, acquired.roster(), before).await;
-                match self.main(test, acquired.roster(), seated, open.stopped.is_some()).await {
+                match self.main(test, which, acquired.roster(), seated, open.stopped.is_some()).await {
                     Main::Done(attempt, done) => {
                         seats = done;
                         attempt
@@ -209,6 +232,13 @@ impl Job {
                 return Ok(Attempted::paused(which.attempt, acquired.roster(), None, state));
             }
         }
+        let mut handed_back = Ok(());
+        if let (Offer::External(manager), Ok(acquired)) = (&test.offer, &acquired)
+            && open.released.is_empty()
+        {
+            let targets = acquired.roster().unique();
+            handed_back = self.hand_back(manager, &course, &desk, (plan.release_timeout, &targets)).await;
+        }
         for section in sections.into_iter().filter(|section| !open.released.contains(section)) {
             self.recorder.record(TargetReleased { id: SectionRef::own(section) });
             self.recorder.room().await;
@@ -217,7 +247,7 @@ impl Job {
             self.recorder.record(stopped);
         }
         self.recorder.room().await;
-        if let Err(why) = self.locks.release(plan.release_timeout.to_std()).await {
+        if let Err(why) = self.locks.release(plan.release_timeout.to_std()).await.and(handed_back) {
             self.leave_behind(why.clone());
             // A job that is being cancelled has another state for that.
             if self.stops.reason().is_none() {
@@ -238,6 +268,7 @@ impl Job {
         test: &'a PreparedTest<'p>,
         plan: &Plan,
         open: &OpenAttempt,
+        whose: (&Course, &Desk),
     ) -> Result<Acquired<'a, 'p>, AcquireError> {
         if let Some(why) = &open.acquire_error {
             return Err(AcquireError::Failed(why.clone()));
@@ -246,7 +277,7 @@ impl Job {
             let acquired = match &test.offer {
                 Offer::All(roster) => Acquired::Known(roster),
                 // A file may say something else by now: those that were found stay.
-                Offer::File(_) => Acquired::Found(Roster::new(targets(&open.seats))),
+                Offer::File(_) | Offer::External(_) => Acquired::Found(Roster::new(targets(&open.seats))),
             };
             let is_cleaned =
                 test.cleanup.is_empty() || open.cleanup.as_ref().is_some_and(|open| open.is_done);
@@ -258,7 +289,7 @@ impl Job {
         }
         // Held, and not recorded: they are offered anew, and others may be chosen.
         let _runs_out = self.locks.release(plan.release_timeout.to_std()).await;
-        self.acquire(&test.offer, plan.acquire_timeout.to_std()).await
+        self.acquire(&test.offer, whose, plan.acquire_timeout.to_std()).await
     }
 
     fn start(&self, test: &PreparedTest<'_>, which: Which, targets: Option<usize>, cleanup: bool) -> u64 {
@@ -328,6 +359,7 @@ impl Job {
     async fn main<'t>(
         self: &Arc<Self>,
         test: &'t PreparedTest<'_>,
+        which: Which,
         roster: &'t Roster<'_>,
         mut seats: Vec<Seat<'t>>,
         is_over: bool,
@@ -343,7 +375,8 @@ impl Job {
         };
         let timeout = test.planned.extensions.timeout;
         if !is_over {
-            seats = self.through(&test.steps, seats, &scope, timeout).await;
+            let course = test.course(which, false);
+            seats = self.through(&test.steps, seats, course, &scope, timeout).await;
             if seats.iter().any(Seat::is_parked) {
                 return Main::Paused(seats);
             }
@@ -360,14 +393,16 @@ impl Job {
         self: &Arc<Self>,
         steps: &[Step],
         seats: Vec<Seat<'t>>,
+        course: Arc<Course>,
         scope: &Scope,
         timeout: Option<GoDuration>,
     ) -> Vec<Seat<'t>> {
-        let mut seats = Pipeline::new(self, steps, seats, scope.clone(), timeout).run().await;
+        let pipeline = Pipeline::new(self, steps, seats, course.clone(), scope.clone(), timeout);
+        let mut seats = pipeline.run().await;
         if scope.is_stopped() && seats.iter().any(Seat::is_parked) {
             // It was stopped while it was being paused: nobody goes on.
             seats.iter_mut().for_each(Seat::unpark);
-            seats = Pipeline::new(self, steps, seats, scope.clone(), None).run().await;
+            seats = Pipeline::new(self, steps, seats, course, scope.clone(), None).run().await;
         }
         seats
     }
@@ -396,7 +431,7 @@ impl Job {
             ..Cleanup::default()
         });
         let again = self.seats_again(id, seats, before).await;
-        let seats = self.through(&test.cleanup, again, &scope, None).await;
+        let seats = self.through(&test.cleanup, again, test.course(which, true), &scope, None).await;
         if seats.iter().any(Seat::is_parked) {
             return Some(seats);
         }

@@ -9,18 +9,21 @@ use oyez_model::event::{Control, JobControl, JobStateChanged, RawJson, RunStarte
 use oyez_model::{JobState, JobUid, RunNumber, SectionRef, Time};
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::attempt::{PreparedTest, Tried};
 use super::begin::joined;
+use super::desk::Desk;
 use super::snapshot::Payload;
 use super::standing::{OpenRun, Standing};
 use crate::control::{Asked, Halt, Pause, Stops};
 use crate::duration::GoDuration;
 use crate::locks::Locks;
 use crate::plan::{Plan, PlannedReporter};
+use crate::plugin::reporter::{Of, report};
 use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::Recorder;
-use crate::reporters::{Noop, Report, RunStatus};
+use crate::reporters::{Noop, Reporter, RunStatus};
 use crate::stop::Stop;
 use crate::template::Functions;
 
@@ -40,6 +43,7 @@ pub(super) struct Job {
     pub(super) pool: Arc<ProcessPool>,
     pub(super) limits: CaptureLimits,
     pub(super) grace: Duration,
+    pub(super) report_timeout: Duration,
     pub(super) functions: Functions,
     /// For threads that have to wait for the store.
     pub(super) handle: Handle,
@@ -48,6 +52,8 @@ pub(super) struct Job {
     pub(super) is_cancelling: AtomicBool,
     /// What could not be ended or given back, the first of it.
     pub(super) left_behind: Mutex<Option<String>>,
+    /// Processes that are attended apart from its targets.
+    pub(super) alive: Arc<watch::Sender<usize>>,
 }
 
 /// Why a job fails.
@@ -86,6 +92,8 @@ impl Job {
             never = self.watch_time(plan.extensions.timeout) => match never {},
             result = self.runs(plan, standing) => result,
         };
+        // They end soon: nobody waits for them any more, and what is not done is killed. The sender lives in `self`.
+        drop(self.alive.subscribe().wait_for(|alive| *alive == 0).await);
         let left_behind = self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (state, error) = match (self.is_cancelling.load(Ordering::Relaxed), result, left_behind) {
             (_, Err(Failure(why)), _) => match self.stops.aborted() {
@@ -215,7 +223,7 @@ impl Job {
         // before its first run was over has nothing to report on.
         if self.stops.reason().is_none() || status.runs > 0 {
             for PlannedReporter { reporter } in plan.final_reporters.iter().skip(final_reports) {
-                self.report(None, reporter.name(), &reporter.final_report(&status));
+                self.report(SectionRef::JOB, reporter, Of::Job(&status)).await;
             }
         }
         Ok(None)
@@ -244,7 +252,7 @@ impl Job {
                 continue;
             }
             let last = open.last.take_if(|last| last.index == test.index());
-            match self.test(test, section, plan, last).await {
+            match self.test(test, (section, number), plan, last).await {
                 Ok(Tried::Done(done)) => status.tests.push(done),
                 Ok(Tried::Stopped) => break,
                 Ok(Tried::Paused(mut payload)) => {
@@ -260,7 +268,7 @@ impl Job {
         let is_complete = status.tests.len() == tests.len();
         if is_complete {
             for PlannedReporter { reporter } in plan.run_reporters.iter().skip(open.reports) {
-                self.report(Some(run), reporter.name(), &reporter.run_report(&status));
+                self.report(section, reporter, Of::Run(&status)).await;
             }
         }
         self.recorder.record(RunStopped { id: section, outcome: None });
@@ -268,13 +276,25 @@ impl Job {
         Ok(if is_complete { RunEnd::Done(status) } else { RunEnd::Stopped })
     }
 
-    fn report(&self, run: Option<RunNumber>, reporter: &str, report: &Report) {
+    async fn report(self: &Arc<Self>, section: SectionRef, reporter: &Reporter, of: Of<'_>) {
+        let report = match (reporter, of) {
+            (Reporter::External(external), _) => {
+                report(&Desk::new(self, section), external, of, self.report_timeout).await
+            }
+            (_, Of::Run(status)) => reporter.run_report(status),
+            (_, Of::Job(status)) => reporter.final_report(status),
+        };
+        let run = match of {
+            Of::Run(status) => Some(RunNumber(status.run)),
+            Of::Job(_) => None,
+        };
+        let reporter = reporter.name();
         self.recorder.record(ReportEvent {
             run,
             reporter: reporter.to_owned(),
             success: report.success,
             data: RawJson(report.data.to_string()),
-            error: report.error.clone(),
+            error: report.error,
             // `noop` says success whatever happened: a job whose only final reporter it is must not turn green by it.
             neutral: (reporter == Noop::NAME).then_some(true),
         });

@@ -15,6 +15,7 @@
 mod attempt;
 mod begin;
 mod command;
+mod desk;
 mod job;
 mod orders;
 mod output;
@@ -46,8 +47,10 @@ use crate::plan::Plan;
 use crate::process::{CaptureLimits, ProcessPool};
 use crate::recorder::{Recorder, Recording};
 use crate::template::Functions;
+pub(crate) use attempt::Course;
 pub use begin::{JobHandle, Queued};
 pub(crate) use command::{Ear, Running};
+pub(crate) use desk::{Alive, Desk};
 use job::{Ending, Job};
 pub(crate) use output::Output;
 pub use reopen::ReopenError;
@@ -68,6 +71,8 @@ pub struct EngineOptions {
     /// How long a process has between TERM and KILL, and how long a store that does not work is waited for after a
     /// job was cancelled. 5 s.
     pub grace: Duration,
+    /// How long an external reporter may take. One minute.
+    pub report_timeout: Duration,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// ConTest's file of parameters for templates: `parameters.json`, where we run.
@@ -84,6 +89,7 @@ impl Default for EngineOptions {
             output_limit: 64 << 10,
             blob_limit: 256 << 20,
             grace: Duration::from_secs(5),
+            report_timeout: Duration::from_secs(60),
             clock: Arc::new(SystemClock),
             parameters: ParameterFile("parameters.json".into()),
             programs: SearchPath::from_env(),
@@ -259,11 +265,13 @@ impl Engine {
             pool: self.pool.clone(),
             limits: self.options.limits(),
             grace: self.options.grace,
+            report_timeout: self.options.report_timeout,
             functions: Functions::new(self.options.parameters.clone()),
             handle: tokio::runtime::Handle::current(),
             nodes: AtomicU64::new(standing.nodes),
             is_cancelling: AtomicBool::new(prior == JobState::Cancelling),
             left_behind: Mutex::default(),
+            alive: Arc::default(),
         });
         let work = async {
             job.begin(prior, standing.is_started);

@@ -1,17 +1,25 @@
 //! The targets of an attempt, as its target manager names them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::attempt::Course;
+use super::desk::Desk;
 use super::job::Job;
+use crate::duration::GoDuration;
 use crate::hosts::{self, Hosts};
 use crate::locks::AcquireError;
-use crate::plan::{CsvFile, TargetManager};
+use crate::plan::{CsvFile, ExternalManager, TargetManager};
+use crate::plugin::manager::{self, Offered};
 use crate::target::Target;
 
 /// A file is waited for so long at least, however short the acquire timeout is: that is about targets that are busy.
 const FILE: Duration = Duration::from_secs(1);
+/// A plugin is told of so many targets that are busy.
+const MOST_BUSY: usize = 10_000;
+/// What could not be locked is given back to a plugin within this time.
+const GRACE_RELEASE: GoDuration = GoDuration::from_secs(30);
 
 /// Targets; an id may be there twice.
 #[derive(Debug)]
@@ -68,6 +76,8 @@ pub(super) enum Offer<'p> {
     All(Roster<'p>),
     /// Those of a file that are free.
     File(&'p CsvFile),
+    /// Those that an external plugin hands out.
+    External(&'p ExternalManager),
 }
 
 impl<'p> Offer<'p> {
@@ -75,6 +85,7 @@ impl<'p> Offer<'p> {
         match manager {
             TargetManager::TargetList { targets } => Offer::All(Roster::new(targets.as_slice())),
             TargetManager::CsvFile(file) => Offer::File(file),
+            TargetManager::External(manager) => Offer::External(manager),
         }
     }
 
@@ -82,7 +93,7 @@ impl<'p> Offer<'p> {
     pub(super) fn planned(&self) -> Option<usize> {
         match self {
             Offer::All(roster) => Some(roster.len()),
-            Offer::File(_) => None,
+            Offer::File(_) | Offer::External(_) => None,
         }
     }
 }
@@ -107,12 +118,16 @@ impl Job {
     pub(super) async fn acquire<'a, 'p>(
         &self,
         offer: &'a Offer<'p>,
+        (course, desk): (&Course, &Desk),
         timeout: Duration,
     ) -> Result<Acquired<'a, 'p>, AcquireError> {
         match offer {
             Offer::All(roster) => {
                 self.locks.acquire(&roster.unique(), timeout).await?;
                 Ok(Acquired::Known(roster))
+            }
+            Offer::External(manager) => {
+                self.ask_manager(manager, course, desk, timeout).await.map(Acquired::Found)
             }
             Offer::File(file) => {
                 let begin = tokio::time::Instant::now();
@@ -126,6 +141,81 @@ impl Job {
                 targets.retain(|_| taken.next() == Some(true));
                 Ok(Acquired::Found(Roster::new(targets)))
             }
+        }
+    }
+
+    /// The targets that a plugin hands out. What it handed out and could not be locked goes back to it.
+    async fn ask_manager(
+        &self,
+        manager: &ExternalManager,
+        course: &Course,
+        desk: &Desk,
+        timeout: Duration,
+    ) -> Result<Roster<'static>, AcquireError> {
+        let begin = tokio::time::Instant::now();
+        let busy = self.locks.busy(MOST_BUSY).await;
+        let asked = tokio::select! {
+            biased;
+            why = self.stops.halted() => return Err(AcquireError::Halted(why)),
+            asked = tokio::time::timeout(timeout, manager::acquire(desk, manager, course, timeout, busy)) => asked,
+        };
+        let Offered { mut targets, bounds } = match asked {
+            Err(_) => return Err(AcquireError::TimedOut),
+            Ok(Err(_)) if begin.elapsed() >= timeout => return Err(AcquireError::TimedOut),
+            Ok(Err(why)) => return Err(AcquireError::Failed(why)),
+            Ok(Ok(offered)) => offered,
+        };
+        let left = timeout.saturating_sub(begin.elapsed());
+        let locked = match bounds {
+            None => {
+                let roster = Roster::new(targets.as_slice());
+                self.locks.acquire(&roster.unique(), left).await
+            }
+            Some((least, most)) => {
+                let mut known = HashSet::new();
+                targets.retain(|target| known.insert(target.id.clone()));
+                drop(known);
+                let taken = self.locks.acquire_some(&targets, most, least, left).await;
+                taken.map(|taken| {
+                    let mut taken = taken.into_iter();
+                    targets.retain(|_| taken.next() == Some(true));
+                })
+            }
+        };
+        match locked {
+            Ok(()) => Ok(Roster::new(targets)),
+            Err(e) => {
+                let targets: Vec<_> = targets.iter().collect();
+                if let Err(why) = self.hand_back(manager, course, desk, (GRACE_RELEASE, &targets)).await {
+                    self.recorder.notice(&why);
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Gives a plugin its targets back.
+    ///
+    /// # Errors
+    /// ConTest's text (specs/contest.md 1.5).
+    pub(super) async fn hand_back(
+        &self,
+        manager: &ExternalManager,
+        course: &Course,
+        desk: &Desk,
+        (timeout, targets): (GoDuration, &[&Target]),
+    ) -> Result<(), String> {
+        let released = manager::release(desk, manager, course, timeout.to_std(), targets);
+        let late = || format!("target manager release timed out after {timeout}");
+        let begin = tokio::time::Instant::now();
+        tokio::select! {
+            released = tokio::time::timeout(timeout.to_std(), released) => match released {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) if begin.elapsed() >= timeout.to_std() => Err(late()),
+                Ok(Err(why)) => Err(format!("Failed to release targets: {why}")),
+                Err(_) => Err(late()),
+            },
+            () = self.stops.control().killed() => Err("Failed to release targets: the job was killed".to_owned()),
         }
     }
 

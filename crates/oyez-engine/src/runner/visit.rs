@@ -8,11 +8,14 @@ use oyez_model::{EventBody, SectionRef, Time};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use super::attempt::Course;
 use super::command::{CommandTask, Ended, Running};
+use super::desk::{Desk, log_text};
 use super::job::Job;
 use super::output::Output;
 use super::pipeline::no_variables;
-use crate::process::Slot;
+use crate::duration::GoDuration;
+use crate::process::{ProcessPool, Slot};
 use crate::steps::Command;
 use crate::stop::{Scope, Stop};
 use crate::target::Target;
@@ -28,6 +31,10 @@ pub(crate) struct Visit {
     pub(crate) began: Time,
     /// What the step gave when it was paused.
     pub(crate) state: Option<Box<RawValue>>,
+    /// How long it may take from now on, and how long its step may at all.
+    pub(crate) timeout: Option<[GoDuration; 2]>,
+    /// Which attempt of which test it belongs to.
+    pub(crate) course: Arc<Course>,
     pub(super) section: SectionRef,
     pub(super) variables: Option<Arc<VariableMap>>,
     pub(super) scope: Scope,
@@ -65,6 +72,45 @@ impl Visit {
         self.record(LogText { id: self.section, stream: Stream::Log, text, level: None }).await;
     }
 
+    /// The same with a level.
+    pub(crate) async fn log_as(&self, line: String, level: Option<String>) {
+        self.record(log_text(self.section, line, level)).await;
+    }
+
+    /// Records that the step did something wrong.
+    pub(crate) async fn test_error(&self, text: &str) {
+        self.desk().test_error(text).await;
+    }
+
+    /// What steps have set for the target.
+    pub(crate) fn variables(&self) -> Option<Arc<VariableMap>> {
+        self.variables.clone()
+    }
+
+    /// Waits until what was recorded so far is kept; says whether it is.
+    pub(crate) async fn committed(&self) -> bool {
+        self.job.recorder.committed().await.is_ok()
+    }
+
+    /// Who works for the step as a whole.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk::new(&self.job, self.section)
+    }
+
+    /// Where processes run.
+    pub(crate) fn pool(&self) -> &Arc<ProcessPool> {
+        &self.job.pool
+    }
+
+    /// The right to one process that may live as long as the step has targets.
+    pub(crate) async fn long_slot(&self) -> Option<Slot> {
+        tokio::select! {
+            biased;
+            _ = self.stopped() => None,
+            slot = self.job.pool.long_slot() => Some(slot),
+        }
+    }
+
     /// Records an event of the step's own, as ConTest's plugins emit them.
     pub(crate) async fn event(&self, name: &str, payload: Option<RawJson>) {
         let target = Some(self.target.id.clone());
@@ -72,7 +118,6 @@ impl Visit {
     }
 
     /// Sets a variable of this step for the target.
-    #[expect(dead_code, reason = "steps that set variables come next")]
     pub(crate) async fn emit(&mut self, name: &str, value: Box<RawValue>) {
         let json = RawJson(value.get().to_owned());
         Arc::make_mut(self.variables.get_or_insert_default()).set(&self.label, name, value);

@@ -24,18 +24,19 @@ use serde_json::value::RawValue;
 use crate::descriptor::Parameter;
 use crate::duration::GoDuration;
 use crate::plan::{PlannedStep, SleepDuration, StepKind};
+use crate::plugin::step::PluginStep;
 use crate::template::{Functions, Subject, Template, TemplateError};
 
 pub(crate) use cmd::{Cmd, Command};
 pub(crate) use payload::message;
-pub(crate) use timed::{GatheringStep, Resumption, TimedStep, Visited};
+pub(crate) use timed::{GatheringStep, Resumption, TimedStep, Visited, begun};
 
 /// A step of a test.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) label: String,
     /// The plugin's name, as it stands in events.
-    pub(crate) plugin: &'static str,
+    pub(crate) plugin: String,
     /// How long a target may be in it.
     pub(crate) timeout: Option<GoDuration>,
     /// Whether a visit may be done again when nobody knows how far it came.
@@ -82,6 +83,7 @@ impl Step {
             StepKind::GatherCmd(parameters) => {
                 Work::Gather(Arc::new(gathercmd::GatherCmd::new(parameters, functions)))
             }
+            StepKind::External(step) => timed(PluginStep::new(step, functions)),
             StepKind::SshCmd(parameters) => timed(sshcmd::SshCmd::new(parameters, functions)),
             StepKind::Exec(parameters) => timed(exec::Exec::new(parameters, functions)),
             StepKind::TerminalExpect(parameters) => {
@@ -92,7 +94,7 @@ impl Step {
         };
         Step {
             label: planned.label.clone(),
-            plugin: planned.kind.plugin(),
+            plugin: planned.kind.plugin().to_owned(),
             timeout: planned.extensions.timeout,
             is_repeatable: planned.extensions.repeatable,
             work,

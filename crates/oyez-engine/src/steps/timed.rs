@@ -4,6 +4,7 @@
 //! whose task panics or does not return is an error of its target, never of the job.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use oyez_model::Outcome;
@@ -47,6 +48,17 @@ pub(crate) enum Resumption {
 pub(crate) trait TimedStep: Send + Sync + Debug {
     /// What can be done with a visit that was cut off by a pause or by the end of its server.
     fn resumption(&self) -> Resumption;
+
+    /// What the visits of one attempt share, if they share anything: it takes this step's place then.
+    fn open(&self) -> Option<Arc<dyn TimedStep>> {
+        None
+    }
+
+    /// Of what is shared: `all` visits have begun, and there will be no more of them.
+    fn no_more(&self, _all: usize) {}
+
+    /// Of what is shared: the attempt is over; ends what is left.
+    async fn close(&self) {}
 
     /// One visit. It ends soon after [`Visit::stopped`]; when it can be halted, it ends with [`Visited::Paused`] after
     /// [`Visit::paused`], else it goes on to its end.

@@ -1,6 +1,6 @@
 //! Jobs from their descriptor to their end, on both stores.
 
-#![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic is the report")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
 
 mod busy;
 mod cancel;
@@ -14,6 +14,7 @@ mod order;
 mod output;
 mod passwords;
 mod plain;
+mod plugins;
 mod processes;
 mod recorded;
 mod remote;

@@ -10,6 +10,7 @@ pub mod import;
 pub mod list;
 pub mod logs;
 pub mod plan;
+pub mod plugin;
 pub mod pyats;
 pub mod report;
 pub mod run;

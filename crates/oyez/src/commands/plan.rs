@@ -9,6 +9,8 @@ use oyez_engine::plan::{CsvFile, TargetManager};
 use crate::commands::list::Format;
 use crate::commands::run::read_descriptor;
 use crate::error::{CommandError, Outcome};
+use crate::place::Place;
+use crate::programs::Programs;
 use crate::{exit, show};
 
 /// Show what a job descriptor would run, without running it; all that is wrong with it is said at once.
@@ -20,6 +22,8 @@ use crate::{exit, show};
 pub struct Args {
     /// The job descriptor, JSON or YAML; `-` reads standard input
     file: PathBuf,
+    #[command(flatten)]
+    programs: Programs,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -30,7 +34,7 @@ const TARGETS: usize = 5;
 
 /// Shows it.
 pub fn run(args: &Args) -> Outcome {
-    let read = read_descriptor(&args.file)?;
+    let read = read_descriptor(&args.file, &args.programs.find(&Place::default()))?;
     let out = &mut std::io::stdout().lock();
     match args.format {
         Format::Human => human(out, &read.plan)?,
@@ -49,6 +53,9 @@ fn targets(manager: &TargetManager) -> String {
                 names.push("...".to_owned());
             }
             format!("{}: {}", show::many(targets.len() as u64, "target"), names.join(", "))
+        }
+        TargetManager::External(manager) => {
+            format!("targets of the plugin {}", show::safe(&manager.plugin.name))
         }
         TargetManager::CsvFile(CsvFile { file, least, most, prefixes, shuffle }) => {
             let which = match prefixes.as_slice() {

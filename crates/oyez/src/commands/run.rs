@@ -13,6 +13,7 @@ use oyez_store::{NewEvent, Store};
 
 use crate::commands::list;
 use crate::error::{CommandError, Outcome};
+use crate::programs::Programs;
 use crate::progress::{Display, Style};
 use crate::{ending, exit, place, reap, reports, show};
 
@@ -29,6 +30,8 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     place: place::Place,
+    #[command(flatten)]
+    programs: Programs,
     /// The folder for report.json, junit.xml, summary.md and report.html
     #[arg(long, value_name = "DIR", default_value = "oyez-out")]
     out: PathBuf,
@@ -72,10 +75,10 @@ pub struct Readable {
 ///
 /// # Errors
 /// It cannot be read, or is wrong.
-pub fn read_descriptor(file: &Path) -> Result<Readable, CommandError> {
+pub fn read_descriptor(file: &Path, programs: &SearchPath) -> Result<Readable, CommandError> {
     let (name, bytes) = read_file(file)?;
     let options = ParseOptions { format: oyez_engine::Format::of_file(file), require_version: false };
-    let prepared = oyez_engine::prepare(&bytes, &options, &SearchPath::from_env());
+    let prepared = oyez_engine::prepare(&bytes, &options, programs);
     let wrong: Vec<_> = prepared.diagnostics.iter().map(DescriptorError::from).collect();
     let errors = ending::wrong(&name, &wrong);
     match (prepared.descriptor, prepared.plan) {
@@ -116,7 +119,8 @@ pub fn run(args: Args) -> Outcome {
         .iter()
         .map(|text| Guid::new(text.as_str()).map_err(|e| CommandError::Usage(format!("--guid: {e}"))))
         .collect::<Result<_, _>>()?;
-    let read = read_descriptor(&args.file)?;
+    let programs = args.programs.find(&args.place);
+    let read = read_descriptor(&args.file, &programs)?;
     let usage = |e: CommandError| CommandError::Usage(format!("{e}; nothing was started"));
     reports::make_folder(&args.out).map_err(usage)?;
     place::runtime()?.block_on(run_job(args, read, guids))
@@ -125,7 +129,8 @@ pub fn run(args: Args) -> Outcome {
 async fn run_job(args: Args, read: Readable, guids: Vec<Guid>) -> Outcome {
     let store = args.place.open()?;
     reap::reap(&*store).await?;
-    let mut options = EngineOptions::default();
+    let programs = args.programs.find(&args.place);
+    let mut options = EngineOptions { programs, ..EngineOptions::default() };
     if let Some(n) = args.max_processes {
         options.max_processes = n as usize;
     }

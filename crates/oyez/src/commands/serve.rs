@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oyez_engine::manager::{RecoverError, Recovered, Teller};
-use oyez_engine::{EngineOptions, GoDuration, Manager, ManagerOptions, OnRestart, SearchPath, Shutdown};
+use oyez_engine::{EngineOptions, GoDuration, Manager, ManagerOptions, OnRestart, Shutdown};
 use oyez_server::http::{Hosts, Limits, Listener, router};
 use oyez_server::service::{Service, ServiceOptions};
 use oyez_store::Store;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::{CommandError, Outcome};
+use crate::programs::Programs;
 use crate::{exit, place, reap, show};
 
 /// Serve: take jobs over HTTP, by ConTest's verbs and by the API, and run them.
@@ -32,6 +33,8 @@ use crate::{exit, place, reap, show};
 pub struct Args {
     #[command(flatten)]
     place: place::Place,
+    #[command(flatten)]
+    programs: Programs,
     /// Where it listens; a loopback address, port 0 is any free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
@@ -130,9 +133,10 @@ async fn serve(args: Args) -> Outcome {
     let address = listener.address();
     let store = args.place.open_in(&folder)?;
     reap::reap(&*store).await?;
+    let programs = args.programs.find(&args.place);
     let manager = Manager::new(store.clone() as Arc<dyn Store>, manager_options(&args));
     let options = ServiceOptions { instance_tag: args.instance_tag };
-    let service = Service::new(manager.clone(), SearchPath::from_env(), options);
+    let service = Service::new(manager.clone(), programs, options);
     let recovered = manager.recover().await.map_err(|e| match e {
         RecoverError::Store(e) => e.into(),
         taken @ RecoverError::Taken { .. } => usage(&taken),
@@ -163,7 +167,8 @@ fn limits() -> Limits {
 fn manager_options(args: &Args) -> ManagerOptions {
     let server_id = args.server_id.clone().unwrap_or_else(oyez_store::owner::host);
     let usual = ManagerOptions::new(server_id);
-    let mut engine = EngineOptions::default();
+    let programs = args.programs.find(&args.place);
+    let mut engine = EngineOptions { programs, ..EngineOptions::default() };
     if let Some(n) = args.max_processes {
         engine.max_processes = n as usize;
     }

@@ -8,6 +8,7 @@ mod crowd;
 mod exec;
 mod lab;
 mod look;
+mod plugins;
 mod run;
 mod signals;
 #[path = "../../../../tests/skipped.rs"]

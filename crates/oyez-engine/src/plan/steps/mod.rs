@@ -14,14 +14,16 @@ mod network;
 mod plain;
 mod remote;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::external;
 use super::registry::{Kind, find};
 use super::{PlannedStep, StepKind};
 use crate::descriptor::{Parameter, StepDescriptor, too_long, warn_unknown};
 use crate::diagnostic::{Path, Sink};
 use crate::duration::GoDuration;
 use crate::environment::Environment;
+use crate::plugin::Plugins;
 use crate::template::{self, Functions, check_identifier};
 
 /// The bytes that a label may have.
@@ -31,13 +33,20 @@ const LONGEST_LABEL: usize = 32;
 pub(super) struct Planner<'e> {
     pub(super) environment: &'e dyn Environment,
     pub(super) functions: &'e Functions,
+    pub(in crate::plan) plugins: &'e Plugins<'e>,
     /// The variables that the steps before set, by label.
     emitted: BTreeMap<String, Vec<String>>,
+    /// The labels of external plugins, whose variables nobody knows before.
+    external: BTreeSet<String>,
 }
 
 impl<'e> Planner<'e> {
-    pub(super) fn new(environment: &'e dyn Environment, functions: &'e Functions) -> Self {
-        Planner { environment, functions, emitted: BTreeMap::new() }
+    pub(super) fn new(
+        environment: &'e dyn Environment,
+        functions: &'e Functions,
+        plugins: &'e Plugins<'e>,
+    ) -> Self {
+        Planner { environment, functions, plugins, emitted: BTreeMap::new(), external: BTreeSet::new() }
     }
 
     /// Plans a list of steps; those that are wrong are missing.
@@ -81,7 +90,9 @@ impl<'e> Planner<'e> {
             check_label(step, &label_path, sink);
             kind
         })?;
-        if let StepKind::Variables(variables) = &kind {
+        if let StepKind::External(_) = &kind {
+            self.external.insert(step.label.clone());
+        } else if let StepKind::Variables(variables) = &kind {
             self.emitted.insert(step.label.clone(), variables.iter().map(|(name, _)| name.clone()).collect());
         } else {
             self.emitted.insert(step.label.clone(), Vec::new());
@@ -96,8 +107,11 @@ impl<'e> Planner<'e> {
             Ok(plugin) => plugin,
             Err(_) if sink.has_error_at(&name_path) => return None,
             Err(e) => {
+                if let Some(found) = self.plugins.find(name) {
+                    return external::step(self, step, &found, path, sink);
+                }
                 sink.within(&format!("could not get the desired TestStep ({name}): "), |sink| {
-                    sink.error(&name_path, e.message).hint(e.hint);
+                    sink.error(&name_path, e.message).hint(self.plugins.hint(&e.hint));
                 });
                 return None;
             }
@@ -123,12 +137,15 @@ impl<'e> Planner<'e> {
     }
 
     /// Warns of what will go wrong when a template is expanded. ConTest takes it and fails later, so do we.
-    fn inspect(&self, parameter: &Parameter, path: &Path<'_>, sink: &mut Sink) {
+    pub(in crate::plan) fn inspect(&self, parameter: &Parameter, path: &Path<'_>, sink: &mut Sink) {
         let seen = template::inspect(&parameter.text(), self.functions);
         for problem in seen.problems {
             sink.warning(path, problem).hint("every target will fail in this step");
         }
         for template::VariableUse { label, name } in seen.variables {
+            if self.external.contains(&label) {
+                continue;
+            }
             let problem = match self.emitted.get(&label) {
                 None => format!("no step before this one has the label '{label}'"),
                 Some(names) if !names.contains(&name) => format!("step '{label}' sets no variable '{name}'"),

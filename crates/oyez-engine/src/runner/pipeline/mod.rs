@@ -24,6 +24,7 @@ use oyez_model::{Outcome, SectionRef};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::attempt::Course;
 use super::command::{CommandTask, Ended};
 use super::job::Job;
 use crate::duration::GoDuration;
@@ -48,6 +49,7 @@ pub(super) struct Pipeline<'j, 't> {
     job: &'j Arc<Job>,
     steps: &'j [Step],
     seats: Vec<Seat<'t>>,
+    course: Arc<Course>,
     scope: Scope,
     /// When all must be over, and after what time that is.
     deadline: Option<(Instant, GoDuration)>,
@@ -84,12 +86,14 @@ impl<'j, 't> Pipeline<'j, 't> {
         job: &'j Arc<Job>,
         steps: &'j [Step],
         seats: Vec<Seat<'t>>,
+        course: Arc<Course>,
         scope: Scope,
         timeout: Option<GoDuration>,
     ) -> Self {
         Pipeline {
             job,
             steps,
+            course,
             scope,
             deadline: timeout.map(|timeout| (Instant::now() + timeout.to_std(), timeout)),
             stopped: None,
@@ -134,6 +138,7 @@ impl<'j, 't> Pipeline<'j, 't> {
                 Event::Time => self.wake(),
             }
         }
+        self.visits.close().await;
         std::mem::take(&mut self.seats)
     }
 
@@ -245,7 +250,7 @@ impl<'j, 't> Pipeline<'j, 't> {
             id,
             target: SectionRef::own(seat.section),
             label: step.label.clone(),
-            step: step.plugin.to_owned(),
+            step: step.plugin.clone(),
         });
     }
 

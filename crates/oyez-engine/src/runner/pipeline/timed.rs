@@ -12,7 +12,7 @@ use super::seat::Place;
 use super::{Pipeline, Seat};
 use crate::duration::GoDuration;
 use crate::runner::visit::Visit;
-use crate::steps::{Step, Visited, Work};
+use crate::steps::{Step, TimedStep, Visited, Work};
 use crate::stop::{Scope, Stop};
 use crate::template::VariableMap;
 
@@ -22,6 +22,8 @@ const MOST: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// and one that was killed after this.
 const KILLED: Duration = Duration::from_secs(1);
+/// A visit that keeps to its timeout itself is late for it by no more than this.
+const OWN_TIMEOUT: GoDuration = GoDuration::from_secs(1);
 
 /// Visits under way, and who waits for one.
 pub(super) struct Visits {
@@ -33,6 +35,18 @@ pub(super) struct Visits {
     standing: Vec<usize>,
     /// The targets that are in a step that gathers, by step.
     arrived: BTreeMap<usize, Vec<usize>>,
+    /// What visits to a step share, by step.
+    shared: BTreeMap<usize, Shared>,
+}
+
+/// What visits to a step share.
+struct Shared {
+    work: Arc<dyn TimedStep>,
+    /// Visits that have begun, and those of them that have not ended.
+    begun: usize,
+    inside: usize,
+    /// It knows that there will be no more.
+    is_told: bool,
 }
 
 /// The end of one visit.
@@ -54,7 +68,12 @@ pub(super) enum Finished {
 impl Visits {
     pub(super) fn new(steps: &[Step], seats: &[Seat<'_>]) -> Visits {
         let mut standing = Vec::new();
-        if steps.iter().any(|step| matches!(step.work, Work::Gather(_))) {
+        let open = |(at, step): (usize, &Step)| {
+            let Work::Timed(work) = &step.work else { return None };
+            Some((at, Shared { work: work.open()?, begun: 0, inside: 0, is_told: false }))
+        };
+        let shared: BTreeMap<_, _> = steps.iter().enumerate().filter_map(open).collect();
+        if !shared.is_empty() || steps.iter().any(|step| matches!(step.work, Work::Gather(_))) {
             standing.resize(steps.len() + 1, 0);
             for seat in seats.iter().filter(|seat| seat.place == Place::Open) {
                 standing[seat.step.min(steps.len())] += 1;
@@ -66,6 +85,7 @@ impl Visits {
             waiting: VecDeque::new(),
             standing,
             arrived: BTreeMap::new(),
+            shared,
         }
     }
 
@@ -98,6 +118,31 @@ impl Visits {
     pub(super) fn not_begun(&mut self) -> Vec<usize> {
         let arrived = std::mem::take(&mut self.arrived);
         self.waiting.drain(..).chain(arrived.into_values().flatten()).collect()
+    }
+
+    /// Tells what is shared when no other visit can come.
+    fn tell_no_more(&mut self) {
+        for (step, shared) in self.shared.iter_mut().filter(|(_, shared)| !shared.is_told) {
+            let can_come: usize = self.standing.iter().take(step + 1).sum();
+            if can_come == shared.inside {
+                shared.is_told = true;
+                shared.work.no_more(shared.begun);
+            }
+        }
+    }
+
+    /// The attempt is over.
+    pub(super) async fn close(&self) {
+        for shared in self.shared.values() {
+            shared.work.close().await;
+        }
+    }
+
+    /// A visit has ended, before its target goes on.
+    fn out(&mut self, step: usize) {
+        if let Some(shared) = self.shared.get_mut(&step) {
+            shared.inside -= 1;
+        }
     }
 
     /// The end of a task; `None` when there is none.
@@ -137,14 +182,20 @@ impl Visits {
 impl Pipeline<'_, '_> {
     /// Starts visits: those that wait for their turn, and those for which everybody has come.
     pub(super) fn gather(&mut self) {
-        while self.visits.tasks.len() < MOST
-            && let Some(at) = self.visits.waiting.pop_front()
-        {
+        while let Some(at) = self.visits.waiting.front().copied() {
+            // What is shared may wait for all its targets: none of them is kept from it.
+            let shared: usize = self.visits.shared.values().map(|shared| shared.inside).sum();
+            let is_shared = self.visits.shared.contains_key(&self.seats[at].step);
+            if !is_shared && self.visits.tasks.len().saturating_sub(shared) >= MOST {
+                break;
+            }
+            self.visits.waiting.pop_front();
             self.begin_visit(at);
         }
         for (step, seats) in self.visits.complete() {
             self.begin_gathering(step, seats);
         }
+        self.visits.tell_no_more();
     }
 
     fn begin_visit(&mut self, at: usize) {
@@ -152,8 +203,16 @@ impl Pipeline<'_, '_> {
         let Some(step) = steps.get(self.seats[at].step) else { return };
         let Work::Timed(work) = &step.work else { return };
         self.enter(at, step);
-        let (work, mut visit) = (work.clone(), self.hand(at, step));
-        let limit = Limit { timeout: self.left(at, step), scope: self.scope.clone() };
+        let (mut work, mut visit) = (work.clone(), self.hand(at, step));
+        let mut timeout = self.left(at, step);
+        if let Some(shared) = self.visits.shared.get_mut(&self.seats[at].step) {
+            (shared.begun, shared.inside) = (shared.begun + 1, shared.inside + 1);
+            work = shared.work.clone();
+            // It keeps to its timeout itself, and has more to say about it.
+            visit.timeout = timeout.zip(step.timeout).map(|(left, whole)| [left, whole]);
+            timeout = timeout.map(|timeout| GoDuration(timeout.0.saturating_add(OWN_TIMEOUT.0)));
+        }
+        let limit = Limit { timeout, scope: self.scope.clone() };
         self.visits.spawn(vec![at], async move {
             let result = limit.hold(work.run(&mut visit)).await;
             let (visited, is_overdue) = result.map_or_else(Overdue::ended, |visited| (visited, false));
@@ -195,6 +254,8 @@ impl Pipeline<'_, '_> {
             label: step.label.clone(),
             began: seat.visit.as_ref().map_or_else(|| self.job.recorder.now(), |visit| visit.began),
             state: seat.visit.as_ref().and_then(|visit| visit.state.clone()),
+            timeout: None,
+            course: self.course.clone(),
             section: SectionRef::own(seat.visit.as_ref().map_or(0, |visit| visit.id)),
             variables: seat.variables.clone(),
             scope: self.scope.clone(),
@@ -216,6 +277,7 @@ impl Pipeline<'_, '_> {
             Finished::Ended(ends) => ends,
             Finished::Broke(seats, why) => {
                 for at in seats {
+                    self.visits.out(self.seats[at].step);
                     let label = self.steps.get(self.seats[at].step).map_or("", |step| &step.label);
                     let error = format!("test step {label} broke down: {why}; this is a fault of Oyez");
                     self.fail(at, error, Some(Outcome::Errored));
@@ -224,6 +286,7 @@ impl Pipeline<'_, '_> {
             }
         };
         for End { seat: at, visited, variables, is_overdue } in ends {
+            self.visits.out(self.seats[at].step);
             self.seats[at].variables = variables;
             if is_overdue {
                 let label = self.steps.get(self.seats[at].step).map_or("", |step| &step.label);
