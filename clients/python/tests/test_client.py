@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import unittest
 import warnings
 from unittest import mock
@@ -378,6 +379,10 @@ class Subscriptions(ClientCase):
         for i in range(3):
             server.push({"event": "start_section", "seq_num": i})
         server.wait_for(lambda s: len(events) == 3)
+        # The reply to the subscription may come after the first events.
+        until = time.monotonic() + 20
+        while not client.subscribed and time.monotonic() < until:
+            time.sleep(0.005)
         self.assertTrue(client.subscribed)
         server.note(ended=True)
         server.stop()
