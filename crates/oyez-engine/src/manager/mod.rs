@@ -196,7 +196,7 @@ impl Manager {
         self.0.lock().closing.is_none()
     }
 
-    /// Takes a job: it is in the store, queued, when this returns.
+    /// Takes a job: it is in the store, begun or queued, when this returns.
     ///
     /// # Errors
     /// See [`SubmitError`]; then there is no job.
