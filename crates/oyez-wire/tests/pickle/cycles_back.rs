@@ -1,6 +1,7 @@
 //! What refers to itself is written so that it refers to itself again.
 
 use oyez_model::Value;
+use oyez_model::value::MAX_DEPTH;
 use oyez_wire::pyats::pickle::{Limits, read, write};
 
 /// `m.A()` that is filled like a dict and is its own state, as classes with `self.__dict__ = self` are pickled.
@@ -34,4 +35,23 @@ fn to_others_than_its_own_user_it_is_text() {
     writer.finish();
     let told = read(&told, &Limits::default()).unwrap();
     assert_eq!(told, Value::List(vec![Value::Int(1), "<recursive reference>".into()]));
+}
+
+/// A list of one list, and so on, the innermost of which holds the outermost.
+fn levels(levels: usize) -> Vec<u8> {
+    let mut pickle = b"\x80\x04".to_vec();
+    pickle.extend(b"]\x94".repeat(levels));
+    pickle.extend(b"h\x00");
+    pickle.extend(b"a".repeat(levels));
+    pickle.push(b'.');
+    pickle
+}
+
+#[test]
+fn what_refers_to_itself_at_the_deepest_level_is_kept_as_it_was_read() {
+    for deep in MAX_DEPTH - 3..=MAX_DEPTH + 3 {
+        let value = read(&levels(deep), &Limits::default()).unwrap();
+        let kept = minicbor::to_vec(&value).unwrap();
+        assert_eq!(minicbor::decode::<Value>(&kept).unwrap(), value, "{deep} levels");
+    }
 }

@@ -66,6 +66,10 @@ impl Builder<'_, '_> {
         if !self.no_cycles
             && let Some((_, above)) = self.path.iter().rev().find(|(open, _)| *open == id)
         {
+            // What it says of itself is one level more.
+            if depth <= 1 {
+                return Ok(too_deep());
+            }
             // How many levels up it is: so it can be written again.
             let levels = i64::try_from(above - depth).unwrap_or(0);
             return Ok(placeholder(RECURSIVE, vec![Value::Int(levels)]));
