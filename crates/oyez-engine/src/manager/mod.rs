@@ -228,6 +228,10 @@ impl Manager {
             }
             state.running.values().for_each(|control| self.0.close(how, control));
         }
+        let end = match how {
+            Shutdown::Pause { timeout: Some(timeout) } => Some(tokio::time::Instant::now() + timeout),
+            _ => None,
+        };
         loop {
             let mut changed = std::pin::pin!(self.0.changed.notified());
             // Listens before it looks, so that no change falls in between.
@@ -240,7 +244,17 @@ impl Manager {
             if is_done {
                 break;
             }
-            changed.await;
+            let is_late = match end {
+                Some(end) => tokio::time::timeout_at(end, changed).await.is_err(),
+                None => {
+                    changed.await;
+                    false
+                }
+            };
+            if is_late {
+                // What has not halted by now is cancelled.
+                return Box::pin(self.shutdown(Shutdown::Cancel)).await;
+            }
         }
         let keeper = self.0.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(keeper) = keeper {
@@ -259,9 +273,10 @@ impl Inner {
         let asked = |why: &str| Asked { by: Some(by.clone()), why: Some(why.to_owned()), is_recorded: false };
         match how {
             Shutdown::Drain => {}
-            Shutdown::Pause { timeout } => control.pause(Pause {
+            // How long that may take is the whole server's matter.
+            Shutdown::Pause { .. } => control.pause(Pause {
                 asked: asked("the server ends; the next one goes on"),
-                timeout,
+                timeout: None,
                 is_handed_on: true,
             }),
             Shutdown::Cancel => control.cancel_by(asked("the server ends")),

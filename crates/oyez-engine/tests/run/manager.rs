@@ -231,6 +231,23 @@ async fn the_next_server_goes_on_with_what_was_paused_because_the_last_one_ended
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_not_halted_in_time_when_the_server_ends_is_cancelled() {
+    let store = store();
+    let manager = manager(&store, 2);
+    let slow = job(vec![test("A", &["T1"], vec![super::lab::shell("s", "sleep 60")])]);
+    let (id, halts) = (submit(&manager, &slow, 0).await, submit(&manager, &nap("T2", "1h"), 0).await);
+    let lab = Lab::on(store.clone(), EngineOptions::default());
+    for id in [id, halts] {
+        while !lab.events(id).await.iter().any(|event| event.body.name() == "target_in") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    manager.shutdown(Shutdown::Pause { timeout: Some(Duration::from_millis(300)) }).await;
+    assert_eq!(store.job(id).await.unwrap().row.state, JobState::Cancelled);
+    assert_eq!(store.job(halts).await.unwrap().row.state, JobState::Paused);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_at_a_time_has_a_name() {
     let store = store();
     let first = manager(&store, 2);

@@ -18,9 +18,10 @@ mod test;
 
 use std::io;
 
+use oyez_engine::GoDuration;
 use oyez_model::event::EventBody;
 use oyez_model::row::Flags;
-use oyez_model::{EventSeq, JobId, NodeKind, NodeRow, SectionId};
+use oyez_model::{EventSeq, JobId, JobRow, NodeKind, NodeRow, SectionId};
 use oyez_store::{JobReader, StoreError, tree};
 use oyez_wire::contest::shape::{self, TestShape};
 use oyez_wire::contest::status::{self, Head, RunAt};
@@ -47,17 +48,30 @@ pub enum StatusError {
     Descriptor(String),
 }
 
+/// Why a job failed, in ConTest's words: the runner's reasons with its time, a zombie's as it is (specs/contest.md 1.7,
+/// 1.10).
+fn failure(job: JobId, row: &JobRow) -> Option<String> {
+    let error = row.error.as_deref()?;
+    let (Some(started), Some(ended)) = (row.started, row.ended) else { return Some(error.to_owned()) };
+    if error.ends_with("was zombieed") {
+        return Some(error.to_owned());
+    }
+    let took = GoDuration(i64::try_from(ended.since(started)).unwrap_or(i64::MAX));
+    Some(format!("job {job} failed after {took}: {error}"))
+}
+
 /// Writes the reply for the job of a reader, as the server of this name.
 ///
 /// # Errors
 /// [`StatusError`]; what was written until then is worth nothing.
 pub fn write(server: &str, reader: &dyn JobReader, out: &mut Spool) -> Result<(), StatusError> {
     let row = reader.live().job_row();
+    let failure = failure(reader.id(), &row);
     let head = Head {
         server,
         name: &row.name,
         state: row.state,
-        error: row.error.as_deref(),
+        error: failure.as_deref(),
         started: row.started,
         ended: row.ended,
     };
