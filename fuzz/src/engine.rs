@@ -104,6 +104,14 @@ pub fn expression(bytes: &[u8]) {
     }
 }
 
+/// A line of an external plugin.
+pub fn plugin(bytes: &[u8]) {
+    match oyez_engine::plugin::protocol::Heard::read(bytes) {
+        Ok(message) => drop(message.kind().to_owned()),
+        Err(why) => drop(why),
+    }
+}
+
 /// A duration in Go's form.
 pub fn duration(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

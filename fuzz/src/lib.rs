@@ -10,7 +10,7 @@ mod pyats;
 pub mod seeds;
 mod wire;
 
-pub use engine::{descriptor, duration, expression, template};
+pub use engine::{descriptor, duration, expression, plugin, template};
 pub use model::{checkpoint, records, rows, value};
 pub use pyats::{frame, pickle, pickle_again};
 pub use wire::{contest, junit, ocp};

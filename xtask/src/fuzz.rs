@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 /// The fuzzers: what each feeds stands in `fuzz/src`.
-const TARGETS: [&str; 14] = [
+const TARGETS: [&str; 15] = [
     "junit",
     "pickle",
     "pickle_again",
@@ -43,6 +43,7 @@ const TARGETS: [&str; 14] = [
     "checkpoint",
     "contest",
     "ocp",
+    "plugin",
 ];
 
 /// The engine is written in C++.
