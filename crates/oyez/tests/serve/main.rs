@@ -1,6 +1,7 @@
 //! The built command as a server, and as what speaks to one.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
 
+mod boundaries;
 mod commands;
 mod ending;
 mod journal;
