@@ -4,6 +4,7 @@
 mod boundaries;
 mod commands;
 mod ending;
+mod full;
 mod journal;
 #[expect(dead_code, reason = "not everything that drives the command is needed here")]
 #[path = "../command/lab.rs"]
