@@ -88,6 +88,10 @@ pub struct Target {
     #[n(3)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_ipv6: Option<String>,
+    /// What its target manager wants back when it is released.
+    #[n(4)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manager_state: Option<RawJson>,
 }
 
 /// A part of a log file.

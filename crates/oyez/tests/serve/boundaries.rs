@@ -36,7 +36,11 @@ while line := sys.stdin.readline():
         say("targets", targets=[{"ID": "T1", "TMS": {"shelf": 7}}, {"ID": "T2"}])
     elif kind == "release":
         gate("release")
-        say("released")
+        states = {target["ID"]: target.get("TMS") for target in message["targets"]}
+        if states == {"T1": {"shelf": 7}, "T2": None}:
+            say("released")
+        else:
+            say("error", message=f"these are not the targets that were handed out: {states}")
     elif kind == "report":
         gate("report" if "run" in message else "final")
         say("report", success=True, data={"status": message["status"]})
