@@ -5,6 +5,7 @@
 //! | module | does |
 //! |---|---|
 //! | `build` | a [`Descriptor`] to a [`Plan`], in ConTest's order |
+//! | [`expand`] | what the parameters come to for one target |
 //! | `external` | plugins that are executables |
 //! | `fetchers` | where the steps come from |
 //! | `kinds` | the kinds of steps |
@@ -14,6 +15,7 @@
 //! | `registry` | which plugins there are |
 
 mod build;
+pub mod expand;
 mod external;
 mod fetchers;
 mod kinds;
