@@ -1,4 +1,4 @@
-//! From a path to the line and column in the JSON text, for people who look for the mistake in their editor.
+//! From a path to the line and column in the text, for people who look for the mistake in their editor.
 
 use std::borrow::Cow;
 
@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::fields::folds_to;
 use super::raw::{Kind, TextSeed, items, kind};
+use super::spans;
 use crate::diagnostic::{Diagnostic, Position};
 
 /// Longer texts are made by programs, and each place costs a walk through the text.
@@ -19,18 +20,56 @@ const SHORT_CUTS: [(&str, [&str; 2]); 2] = [
     ("CleanupSteps", ["CleanupFetcherFetchParameters", "Steps"]),
 ];
 
+/// The text as its author wrote it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Written<'t> {
+    Json(&'t str),
+    Yaml(&'t str),
+}
+
 /// Adds the places to those diagnostics that have none yet. A path whose end is not there (something is missing)
 /// leads to what should hold it.
-pub(crate) fn add(diagnostics: &mut [Diagnostic], text: &str) {
-    if text.len() > LONGEST {
+pub(crate) fn add(diagnostics: &mut [Diagnostic], written: Written<'_>) {
+    let (Written::Json(text) | Written::Yaml(text)) = written;
+    let mut without: Vec<_> =
+        diagnostics.iter_mut().filter(|d| d.position.is_none() && !d.path.is_empty()).collect();
+    if text.len() > LONGEST || without.is_empty() {
         return;
     }
-    let Ok(root) = serde_json::from_str::<&RawValue>(text) else { return };
-    for diagnostic in diagnostics.iter_mut().filter(|d| d.position.is_none() && !d.path.is_empty()) {
-        let found = walk(root, &diagnostic.path);
-        // A raw value is a part of the text that it was read from.
-        let offset = (found.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize);
-        diagnostic.position = offset.and_then(|offset| text.get(..offset)).map(end_of);
+    match written {
+        Written::Json(text) => {
+            let Ok(root) = serde_json::from_str::<&RawValue>(text) else { return };
+            for diagnostic in without {
+                let found = walk(root, &diagnostic.path);
+                // A raw value is a part of the text that it was read from.
+                let offset = (found.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+                diagnostic.position = offset.and_then(|offset| text.get(..offset)).map(end_of);
+            }
+        }
+        Written::Yaml(text) => {
+            let Some(root) = spans::read(text) else { return };
+            for diagnostic in &mut without {
+                diagnostic.position = walk(&root, &diagnostic.path).position();
+            }
+        }
+    }
+}
+
+/// Values that can be gone into.
+pub(super) trait Tree: Copy {
+    /// An item of a list.
+    fn item(self, index: usize) -> Option<Self>;
+    /// The member that counts for a name: the last one, in any case.
+    fn member(self, name: &str) -> Option<Self>;
+}
+
+impl Tree for &RawValue {
+    fn item(self, index: usize) -> Option<Self> {
+        items(self, MOST_ITEMS).ok().and_then(|items| items.get(index).copied())
+    }
+
+    fn member(self, name: &str) -> Option<Self> {
+        member(self, name)
     }
 }
 
@@ -44,14 +83,14 @@ pub(super) fn end_of(before: &str) -> Position {
 }
 
 /// The value at the path, or the last one on the way to it.
-fn walk<'a>(root: &'a RawValue, path: &str) -> &'a RawValue {
+fn walk<T: Tree>(root: T, path: &str) -> T {
     let mut at = root;
     for segment in segments(path) {
         let next = match segment {
-            Segment::Item(index) => items(at, MOST_ITEMS).ok().and_then(|items| items.get(index).copied()),
-            Segment::Field(name) => member(at, name).or_else(|| {
+            Segment::Item(index) => at.item(index),
+            Segment::Field(name) => at.member(name).or_else(|| {
                 let (_, way) = SHORT_CUTS.iter().find(|(short, _)| *short == name)?;
-                way.iter().try_fold(at, |at, name| member(at, name))
+                way.iter().try_fold(at, |at, name| at.member(name))
             }),
         };
         match next {
@@ -127,7 +166,12 @@ mod tests {
             hint: None,
             position: None,
         }];
-        add(&mut diagnostics, text);
+        let unplaced = diagnostics.clone();
+        add(&mut diagnostics, Written::Json(text));
         assert_eq!(diagnostics[0].position, Some(Position { line: 5, column: 27 }));
+        diagnostics = unplaced;
+        let yaml = "testdescriptors:\n- TestFetcherFetchParameters:\n    Steps:\n    -\n    - label: ä b\n      x: 1\n";
+        add(&mut diagnostics, Written::Yaml(yaml));
+        assert_eq!(diagnostics[0].position, Some(Position { line: 6, column: 10 }));
     }
 }

@@ -62,9 +62,9 @@ pub struct Prepared {
 #[must_use]
 pub fn prepare(bytes: &[u8], options: &ParseOptions, environment: &dyn Environment) -> Prepared {
     let mut sink = Sink::new();
-    let (descriptor, json) = parse_into(bytes, options, &mut sink);
+    let (descriptor, written) = parse_into(bytes, options, &mut sink);
     let plan = descriptor.as_ref().and_then(|descriptor| build::build(descriptor, environment, &mut sink));
-    Prepared { descriptor, plan, diagnostics: finish(sink, json) }
+    Prepared { descriptor, plan, diagnostics: finish(sink, written) }
 }
 
 /// Plans a job again that was kept with its extended descriptor ([`Plan::extended`]): nothing is fetched, and nothing is

@@ -234,3 +234,19 @@ fn a_plan_shows_every_parameter_as_one_target_gets_it() {
     let wrong = lab.oyez(&["plan", "job.yaml", "--target", "T3"]).ended(2);
     assert!(wrong.err.contains("there are T1, T2"), "{}", wrong.err);
 }
+
+#[test]
+fn a_mistake_in_yaml_has_its_line_and_column() {
+    let lab = Lab::new();
+    let text = descriptor(&["T1"], &["{name: ecoh, label: hi, parameters: {text: [a]}}"]);
+    let (at, _) = text.match_indices("ecoh").next().unwrap();
+    let line = text[..at].matches('\n').count() + 1;
+    let column = at - text[..at].rfind('\n').map_or(0, |end| end + 1) + 1;
+    lab.write("job.yaml", text);
+    let done = lab.oyez(&["plan", "job.yaml"]).ended(2);
+    assert!(
+        done.err.contains(&format!("job.yaml:{line}:{column}: TestDescriptors[0].Steps[0].name:")),
+        "{}",
+        done.err
+    );
+}
