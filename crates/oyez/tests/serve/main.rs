@@ -3,12 +3,14 @@
 
 mod commands;
 mod ending;
+mod http;
 mod journal;
 #[expect(dead_code, reason = "not everything that drives the command is needed here")]
 #[path = "../command/lab.rs"]
 mod lab;
 mod replay;
 mod restart;
+mod scenarios;
 mod serve;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;
