@@ -2,17 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fields::folds_to;
-use super::raw::{Kind, TextSeed, items, kind};
+use super::raw::{Kind, TextSeed, kind};
 use super::spans;
 use crate::diagnostic::{Diagnostic, Position};
 
 /// Longer texts are made by programs, and each place costs a walk through the text.
 const LONGEST: usize = 1 << 20;
-const MOST_ITEMS: usize = 100_000;
 
 /// Where a fetcher's steps stand, which paths put directly below the test.
 const SHORT_CUTS: [(&str, [&str; 2]); 2] = [
@@ -39,8 +38,9 @@ pub(crate) fn add(diagnostics: &mut [Diagnostic], written: Written<'_>) {
     match written {
         Written::Json(text) => {
             let Ok(root) = serde_json::from_str::<&RawValue>(text) else { return };
+            let mut walk = Walk::from(root);
             for diagnostic in without {
-                let found = walk(root, &diagnostic.path);
+                let found = walk.to(&diagnostic.path);
                 // A raw value is a part of the text that it was read from.
                 let offset = (found.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize);
                 diagnostic.position = offset.and_then(|offset| text.get(..offset)).map(end_of);
@@ -48,8 +48,9 @@ pub(crate) fn add(diagnostics: &mut [Diagnostic], written: Written<'_>) {
         }
         Written::Yaml(text) => {
             let Some(root) = spans::read(text) else { return };
+            let mut walk = Walk::from(&root);
             for diagnostic in &mut without {
-                diagnostic.position = walk(&root, &diagnostic.path).position();
+                diagnostic.position = walk.to(&diagnostic.path).position();
             }
         }
     }
@@ -65,7 +66,7 @@ pub(super) trait Tree: Copy {
 
 impl Tree for &RawValue {
     fn item(self, index: usize) -> Option<Self> {
-        items(self, MOST_ITEMS).ok().and_then(|items| items.get(index).copied())
+        nth(self, index)
     }
 
     fn member(self, name: &str) -> Option<Self> {
@@ -82,36 +83,80 @@ pub(super) fn end_of(before: &str) -> Position {
     }
 }
 
-/// The value at the path, or the last one on the way to it.
-fn walk<T: Tree>(root: T, path: &str) -> T {
-    let mut at = root;
-    for segment in segments(path) {
-        let next = match segment {
-            Segment::Item(index) => at.item(index),
-            Segment::Field(name) => at.member(name).or_else(|| {
-                let (_, way) = SHORT_CUTS.iter().find(|(short, _)| *short == name)?;
-                way.iter().try_fold(at, |at, name| at.member(name))
-            }),
-        };
-        match next {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    at
+/// Goes to one value after the other. What is wrong stands mostly close together, and each step reads a text: what two paths
+/// begin with is gone only once.
+struct Walk<T> {
+    root: T,
+    way: Vec<(Segment, T)>,
 }
 
-enum Segment<'p> {
-    Field(&'p str),
+impl<T: Tree> Walk<T> {
+    fn from(root: T) -> Self {
+        Walk { root, way: Vec::new() }
+    }
+
+    /// The value at the path, or the last one on the way to it.
+    fn to(&mut self, path: &str) -> T {
+        let segments: Vec<Segment> = segments(path).collect();
+        let same = self.way.iter().zip(&segments).take_while(|((was, _), is)| was == *is).count();
+        self.way.truncate(same);
+        for segment in segments.into_iter().skip(same) {
+            let at = self.way.last().map_or(self.root, |(_, at)| *at);
+            let next = match &segment {
+                Segment::Item(index) => at.item(*index),
+                Segment::Field(name) => at.member(name).or_else(|| {
+                    let (_, way) = SHORT_CUTS.iter().find(|(short, _)| short == name)?;
+                    way.iter().try_fold(at, |at, name| at.member(name))
+                }),
+            };
+            match next {
+                Some(next) => self.way.push((segment, next)),
+                None => break,
+            }
+        }
+        self.way.last().map_or(self.root, |(_, at)| *at)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Segment {
+    Field(String),
     Item(usize),
 }
 
-fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
+fn segments(path: &str) -> impl Iterator<Item = Segment> {
     path.split('.').flat_map(|part| {
         let (name, indexes) = part.split_at(part.find('[').unwrap_or(part.len()));
         let items = indexes.split(['[', ']']).filter_map(|index| index.parse().ok().map(Segment::Item));
-        std::iter::once(Segment::Field(name)).chain(items)
+        std::iter::once(Segment::Field(name.to_owned())).chain(items)
     })
+}
+
+/// An item of a list; those after it are not read.
+fn nth(list: &RawValue, index: usize) -> Option<&RawValue> {
+    struct Nth<'f, 'de>(usize, &'f mut Option<&'de RawValue>);
+    impl<'de> Visitor<'de> for Nth<'_, 'de> {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+            for _ in 0..self.0 {
+                if items.next_element::<&'de RawValue>()?.is_none() {
+                    return Ok(());
+                }
+            }
+            *self.1 = items.next_element()?;
+            Ok(())
+        }
+    }
+    if kind(list) != Kind::Array {
+        return None;
+    }
+    let mut found = None;
+    // That the rest was not read is an error here, and of no interest.
+    let _ = serde_json::Deserializer::from_str(list.get()).deserialize_seq(Nth(index, &mut found));
+    found
 }
 
 /// The member that counts for a name: the last one, in any case.
@@ -154,10 +199,15 @@ mod tests {
     fn a_path_leads_to_its_value_or_to_what_should_hold_it() {
         let text = "{\n \"testdescriptors\": [{\n  \"TestFetcherFetchParameters\": {\n   \"Steps\": [null,\n    {\"label\": \"ä b\", \"x\": 1}]}}]}";
         let root: &RawValue = serde_json::from_str(text).unwrap();
-        let at = |path: &str| walk(root, path).get();
+        let mut walk = Walk::from(root);
+        let mut at = |path: &str| walk.to(path).get();
         assert_eq!(at("TestDescriptors[0].Steps[1].label"), "\"ä b\"");
         assert_eq!(at("TestDescriptors[0].Steps[1].name"), "{\"label\": \"ä b\", \"x\": 1}");
         assert_eq!(at("TestDescriptors[7].Steps").as_bytes().first(), Some(&b'['));
+        assert_eq!(at("TestDescriptors[0].Steps[0]"), "null");
+        assert_eq!(at("TestDescriptors[0].Steps[1].x"), "1");
+        assert_eq!(at("TestDescriptors[0].Steps[2].x").as_bytes().first(), Some(&b'['));
+        assert_eq!(at("JobName"), root.get());
         let mut diagnostics = [Diagnostic {
             severity: crate::Severity::Error,
             path: "TestDescriptors[0].Steps[1].x".into(),

@@ -8,6 +8,7 @@ mod journal;
 #[expect(dead_code, reason = "not everything that drives the command is needed here")]
 #[path = "../command/lab.rs"]
 mod lab;
+mod refused;
 mod replay;
 mod restart;
 mod scenarios;
