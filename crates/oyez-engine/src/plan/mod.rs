@@ -167,7 +167,8 @@ pub enum TargetManager {
     /// Hands out as many as are free of those that stand in a file, which is read when they are acquired.
     #[serde(rename = "CSVFileTargetManager")]
     CsvFile(CsvFile),
-    /// An external plugin.
+    /// An external plugin, which says its own name.
+    #[serde(untagged)]
     External(Box<ExternalManager>),
 }
 
