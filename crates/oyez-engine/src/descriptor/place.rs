@@ -193,6 +193,8 @@ fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -223,5 +225,60 @@ mod tests {
         let yaml = "testdescriptors:\n- TestFetcherFetchParameters:\n    Steps:\n    -\n    - label: ä b\n      x: 1\n";
         add(&mut diagnostics, Written::Yaml(yaml));
         assert_eq!(diagnostics[0].position, Some(Position { line: 6, column: 10 }));
+    }
+
+    /// Values whose members are named by letters, so that a path leads to each of them.
+    fn values() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i32>().prop_map(Into::into),
+            "[a-zäé ]{0,6}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                proptest::collection::btree_map("[a-z]{1,3}", inner, 0..5)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn paths(value: &serde_json::Value, path: &str, out: &mut Vec<String>) {
+        out.push(path.to_owned());
+        match value {
+            serde_json::Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, item)| paths(item, &format!("{path}[{i}]"), out));
+            }
+            serde_json::Value::Object(members) => {
+                members.iter().for_each(|(name, value)| paths(value, &format!("{path}.{name}"), out));
+            }
+            _ => {}
+        }
+    }
+
+    proptest! {
+        /// JSON is YAML as well.
+        #[test]
+        fn a_text_that_is_both_has_the_same_places(value in values(), pretty in any::<bool>()) {
+            let root = serde_json::json!({"root": value});
+            let text = if pretty { serde_json::to_string_pretty(&root).unwrap() } else { root.to_string() };
+            let mut found = Vec::new();
+            paths(&root["root"], "root", &mut found);
+            let diagnostic = |path: String| Diagnostic {
+                severity: crate::Severity::Error,
+                path,
+                message: String::new(),
+                contest: String::new(),
+                hint: None,
+                position: None,
+            };
+            let mut of_json: Vec<Diagnostic> = found.into_iter().map(diagnostic).collect();
+            let mut of_yaml = of_json.clone();
+            add(&mut of_json, Written::Json(&text));
+            add(&mut of_yaml, Written::Yaml(&text));
+            prop_assert!(of_json.iter().all(|d| d.position.is_some()));
+            prop_assert_eq!(of_json, of_yaml);
+        }
     }
 }
