@@ -209,6 +209,11 @@ impl Service {
         }
     }
 
+    /// Why jobs wait for the store, if any do.
+    pub(crate) fn trouble(&self) -> Option<oyez_store::StoreError> {
+        self.0.jobs.trouble()
+    }
+
     /// Takes a job: it is kept when this returns.
     ///
     /// # Errors

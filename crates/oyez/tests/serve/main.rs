@@ -1,8 +1,10 @@
 //! The built command as a server, and as what speaks to one.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may: its panic is the report")]
 
+mod boundaries;
 mod commands;
 mod ending;
+mod full;
 mod http;
 mod journal;
 #[expect(dead_code, reason = "not everything that drives the command is needed here")]
