@@ -5,12 +5,15 @@ mod boundaries;
 mod commands;
 mod ending;
 mod full;
+mod http;
 mod journal;
 #[expect(dead_code, reason = "not everything that drives the command is needed here")]
 #[path = "../command/lab.rs"]
 mod lab;
+mod refused;
 mod replay;
 mod restart;
+mod scenarios;
 mod serve;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;

@@ -299,6 +299,8 @@ fn hanging() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 unit: option::of(text()),
                 low: option::of(-1e300..1e300f64),
                 high: option::of(-1e300..1e300f64),
+                at: time(),
+                index: option::of(any::<u64>()),
             }),
         ),
         (

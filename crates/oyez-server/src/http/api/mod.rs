@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`types`] | what goes over the wire |
 //! | `jobs` | submit, list, look at one |
+//! | `plan` | what a descriptor would run |
 //! | `control` | stop, pause, resume, retry |
 //! | `events` | a job's events, followed |
 //! | [`frames`] | their form for programs of ours |
@@ -18,6 +19,7 @@ mod events;
 pub mod frames;
 mod jobs;
 pub mod openapi;
+mod plan;
 mod query;
 mod report;
 pub mod targets;
@@ -39,6 +41,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1/version", get(jobs::version))
         .route("/v1/openapi.json", get(openapi::served))
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
+        .route("/v1/plan", post(plan::plan))
         .route("/v1/jobs/{id}", get(jobs::one))
         .route("/v1/jobs/{id}/tests", get(tests::served))
         .route("/v1/jobs/{id}/events", get(events::follow))

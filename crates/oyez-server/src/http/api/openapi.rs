@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{control, events, jobs, report, targets, tests, types};
+use super::{control, events, jobs, plan, report, targets, tests, types};
 use crate::http::problem;
 
 #[derive(OpenApi)]
@@ -16,6 +16,7 @@ use crate::http::problem;
     ),
     paths(
         jobs::submit,
+        plan::plan,
         jobs::list,
         jobs::one,
         tests::served,
@@ -31,6 +32,7 @@ use crate::http::problem;
         targets::by_hand,
     ),
     components(schemas(
+        plan::PlannedJob,
         targets::Hand,
         targets::Note,
         targets::Notes,
