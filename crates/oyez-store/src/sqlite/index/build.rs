@@ -28,7 +28,7 @@ const LEAST: usize = 16 << 10;
 /// So many bytes of log go into the index in one step.
 const STEP: u64 = 2 << 20;
 /// So many jobs are looked at in one step.
-const JOBS: i64 = 256;
+const JOBS: usize = 256;
 
 /// What a step did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,7 +168,11 @@ fn opened(
             Err(Unusable::Wrong(why)) => done.made_again = Some(why),
         }
     }
-    let new = desk.random();
+    let mut new = desk.random();
+    // A number is for one file, ever.
+    while Some(new) == current || index.path(new).exists() {
+        new = new.wrapping_add(1);
+    }
     index.make(new)?;
     let Some(highest) = desk.name(current, new).inspect_err(|_| index.remove(new))? else {
         index.remove(new);
@@ -255,7 +259,7 @@ impl Step<'_> {
         if self.done.bytes > 0 || !self.complete.is_empty() {
             self.builder.is_busy = true;
         }
-        let is_end = !is_full && (listed.len() as i64) < JOBS;
+        let is_end = !is_full && listed.len() < JOBS;
         if is_end {
             self.builder.turn = 0;
             if !std::mem::take(&mut self.builder.is_busy) {
@@ -272,8 +276,9 @@ impl Step<'_> {
     fn jobs(&self, sql: &str, bound: u64) -> Result<Vec<JobId>, StepError> {
         let read = || {
             let mut get = self.main.prepare_cached(sql)?;
-            let found =
-                get.query_map(params![rows::int(bound), JOBS], |row| rows::uint(row, 0).map(JobId))?;
+            let found = get.query_map(params![rows::int(bound), rows::int(JOBS as u64)], |row| {
+                rows::uint(row, 0).map(JobId)
+            })?;
             found.collect::<rusqlite::Result<Vec<_>>>()
         };
         Ok(read().map_err(|e| self.t.of(e))?)
@@ -313,7 +318,7 @@ impl Step<'_> {
     fn before(&mut self) -> Result<(), StepError> {
         let Some(from) = file::backfill(self.conn)?.filter(|job| job.0 > 0) else { return Ok(()) };
         let jobs = self.jobs("SELECT id FROM job WHERE id <= ?1 ORDER BY id DESC LIMIT ?2", from.0)?;
-        let mut left = if (jobs.len() as i64) < JOBS { JobId(0) } else { from };
+        let mut left = if jobs.len() < JOBS { JobId(0) } else { from };
         for job in &jobs {
             if self.advance(*job, true)? == Got::Part {
                 left = *job;
