@@ -1,9 +1,12 @@
 //! Moves SQLite's log into the file on a thread of its own, so that no commit waits for it.
 //!
-//! Under load the log can grow faster than it is moved; then the writer itself waits once, and the log begins anew.
+//! The log begins anew only when all of it has been moved and nobody reads it any more, which under load is never the
+//! case by itself. A long log is slow to read, the more so the longer it is, and whoever opens the store after a crash
+//! reads all of it: so the writer itself sees to it that it begins anew in time, and this thread when nothing is written.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -14,8 +17,17 @@ use super::unkept::{self, Moved};
 /// before a commit has to wait for them (p99 of another job's ack 1.8 ms; with steps of 16 MiB 15 ms), and the log
 /// begins anew more often.
 const STEP: u64 = 64;
-/// Where it cannot be moved fast enough it begins anew at so many pages (128 MiB), and the writer waits for that.
-const LONGEST: u64 = 32_768;
+/// At so many pages (32 MiB) the writer makes it begin anew. A start after a crash reads that in about 100 ms.
+pub(super) const LONGEST: u64 = 8192;
+/// For so long the writer waits then for who reads or moves it, and tries again when it is longer by an eighth of
+/// [`LONGEST`].
+const PATIENCE: Duration = Duration::from_millis(10);
+/// For so long when it has become four times as long: commits get slower then than this wait is.
+const PATIENCE_AT_LAST: Duration = Duration::from_millis(250);
+/// When the log has not grown for so long, it begins anew if it can,
+const IDLE: Duration = Duration::from_millis(500);
+/// which is tried so often.
+const IDLE_TRIES: u32 = 20;
 /// A log that is longer when the store is closed is moved then, and as many free pages are given back; less is left to
 /// the next who opens the store, because it syncs the device.
 const LEAVE_UP_TO: u64 = 1024;
@@ -28,6 +40,10 @@ pub(super) struct Mover {
     retry: AtomicU64,
     /// A sync of the file failed ([`unkept`]): nothing is moved any more, and nothing written.
     unkept: AtomicBool,
+    /// Held by who moves the log: two would be in each other's way.
+    moving: Mutex<()>,
+    /// The writer waits for that: the thread lets it go first.
+    hurry: AtomicBool,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -35,6 +51,8 @@ pub(super) struct Mover {
 #[derive(Debug, Default)]
 struct State {
     wanted: bool,
+    /// How often it may still be tried to let the log begin anew while nothing is written.
+    tries: u32,
     stopped: bool,
     /// What keeps the log from beginning anew after a sync of the file failed.
     pins: Vec<Connection>,
@@ -47,6 +65,8 @@ impl Mover {
             pages: AtomicU64::new(0),
             retry: AtomicU64::new(0),
             unkept: AtomicBool::new(false),
+            moving: Mutex::default(),
+            hurry: AtomicBool::new(false),
             state: Mutex::default(),
             work: Condvar::new(),
         }
@@ -60,7 +80,9 @@ impl Mover {
     pub(super) fn grown(&self, pages: u64) {
         let before = self.pages.swap(pages, Ordering::Relaxed);
         if pages / STEP > before / STEP {
-            self.lock().wanted = true;
+            let mut state = self.lock();
+            (state.wanted, state.tries) = (true, IDLE_TRIES);
+            drop(state);
             self.work.notify_one();
         }
     }
@@ -70,19 +92,28 @@ impl Mover {
         self.unkept.load(Ordering::Acquire)
     }
 
-    fn move_log(&self, conn: &Connection, how: &str) {
+    /// Whether all of it was moved, and it begins anew if that is `how`.
+    fn move_log(&self, conn: &Connection, how: &str) -> bool {
         // When it cannot be done now, the log only stays longer.
         if self.is_unkept() {
-            return;
+            return false;
         }
-        let Ok(pin) = self.pool.take() else { return };
+        let Ok(pin) = self.pool.take() else { return false };
         match unkept::move_log(conn, &pin, how) {
-            Moved::Some => self.pool.put(pin),
+            moved @ (Moved::Some | Moved::All) => {
+                self.pool.put(pin);
+                moved == Moved::All
+            }
             Moved::Never => {
                 self.unkept.store(true, Ordering::Release);
                 self.lock().pins.push(pin);
+                false
             }
         }
+    }
+
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store is closed: what is read by nobody is held by nobody.
@@ -98,33 +129,71 @@ impl Mover {
     /// The thread: a connection of its own, opened when it is first needed.
     pub(super) fn run(&self) {
         let mut conn = None;
-        loop {
-            let state = self.lock();
-            let idle = |state: &mut State| !state.wanted && !state.stopped;
-            let mut state = self.work.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
-            if state.stopped {
-                return;
-            }
-            state.wanted = false;
-            drop(state);
+        while let Some(wanted) = self.wait() {
             if conn.is_none() {
                 conn = pool::open(self.pool.path(), self.pool.vfs(), false, false).ok();
             }
-            if let Some(conn) = &conn {
+            let Some(conn) = &conn else { continue };
+            if self.hurry.load(Ordering::Relaxed) {
+                continue;
+            }
+            let _turn = self.take_turn();
+            if wanted {
                 self.move_log(conn, "PASSIVE");
+            } else if pool::without_waiting(|| self.move_log(conn, "TRUNCATE")) {
+                self.pages.store(0, Ordering::Relaxed);
             }
         }
     }
 
-    /// The writer itself moves the log when it has become too long. It never waits for readers: while one of them
-    /// stays at an old moment the log grows, and nobody's commit is held up.
+    /// Until the log has grown (true), or has not for a while although it is long (false); none at the end.
+    fn wait(&self) -> Option<bool> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if std::mem::take(&mut state.wanted) {
+                return Some(true);
+            }
+            let rests = state.tries > 0 && self.pages.load(Ordering::Relaxed) > LEAVE_UP_TO;
+            let patience = if rests { IDLE } else { Duration::from_secs(3600) };
+            let (locked, timeout) =
+                self.work.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            state = locked;
+            if rests && timeout.timed_out() && !state.wanted && !state.stopped {
+                state.tries -= 1;
+                return Some(false);
+            }
+        }
+    }
+
+    /// The writer itself makes the log begin anew when it has become too long. It waits for who reads for a moment only:
+    /// while one of them stays at an old one the log grows, and nobody's commit is held up.
     pub(super) fn restart_if_long(&self, conn: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages <= LONGEST {
             self.retry.store(LONGEST, Ordering::Relaxed);
         } else if pages > self.retry.load(Ordering::Relaxed) {
             self.retry.store(pages + LONGEST / 8, Ordering::Relaxed);
-            pool::without_waiting(|| self.move_log(conn, "RESTART"));
+            let patience = if pages < 4 * LONGEST { PATIENCE } else { PATIENCE_AT_LAST };
+            self.hurry.store(true, Ordering::Relaxed);
+            self.restart(conn, Instant::now() + patience);
+            self.hurry.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn restart(&self, conn: &Connection, end: Instant) {
+        loop {
+            if let Ok(_turn) = self.moving.try_lock()
+                && (pool::without_waiting(|| self.move_log(conn, "RESTART")) || self.is_unkept())
+            {
+                return;
+            }
+            if Instant::now() >= end {
+                return;
+            }
+            std::thread::sleep(Duration::from_micros(200));
         }
     }
 
@@ -145,6 +214,7 @@ impl Mover {
                 while pages.next()?.is_some() {}
             }
             if free > LEAVE_UP_TO || self.pages.load(Ordering::Relaxed) > LEAVE_UP_TO {
+                let _turn = self.take_turn();
                 self.move_log(conn, "TRUNCATE");
             }
             Ok(())

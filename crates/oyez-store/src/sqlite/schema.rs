@@ -104,6 +104,8 @@ pub(super) fn scratch(conn: &Connection) -> rusqlite::Result<()> {
 pub(super) fn configure(conn: &Connection, power: bool) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(64);
     conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // When the log begins anew, its file keeps no more than that.
+    conn.execute_batch(&format!("PRAGMA journal_size_limit = {};", super::mover::LONGEST * 4096))?;
     conn.execute_batch(if power {
         "PRAGMA synchronous = FULL; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 0;"
     } else {

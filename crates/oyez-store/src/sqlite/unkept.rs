@@ -27,6 +27,8 @@ const MARK: i32 = 0x4f79_756e;
 pub enum Moved {
     /// As much as could be; perhaps nothing, because others were in the way.
     Some,
+    /// All of it, and it begins anew if that was asked.
+    All,
     /// A sync failed, here or elsewhere: the log must not be moved any more.
     Never,
 }
@@ -56,10 +58,10 @@ pub fn move_log(conn: &Connection, pin: &Connection, how: &str) -> Moved {
         Ok(true) if how != "PASSIVE" => {
             // All is moved and synced. What comes now is either moved as a whole or not at all, so that a sync that
             // fails does no harm; and the pin would be in the way.
-            let moved = let_go(Moved::Some);
-            let _ = checkpoint(conn, how);
-            moved
+            let done = let_go(Moved::All);
+            if matches!(checkpoint(conn, how), Ok(true)) { done } else { Moved::Some }
         }
+        Ok(true) => let_go(Moved::All),
         _ => let_go(Moved::Some),
     }
 }

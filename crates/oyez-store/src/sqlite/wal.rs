@@ -108,8 +108,8 @@ pub fn find_break(
     if !sound {
         return broken_header(len, &header, &mut read);
     }
-    Log { len, page, salts: header[16..24].try_into().unwrap_or_default(), read: &mut read }
-        .find(start.stored(&header[24..]))
+    let salts = header[16..24].try_into().unwrap_or_default();
+    Log { len, page, salts, read: &mut read, piece: Vec::new(), from: 0 }.find(start.stored(&header[24..]))
 }
 
 /// Without its header a log is nothing for SQLite. Its frames tell whether there was something.
@@ -123,7 +123,7 @@ fn broken_header(
     for big in [false, true] {
         let start = Sum { a: 0, b: 0, big };
         for seed in [start.stored(&header[24..]), start.over(&header[..24])] {
-            let mut log = Log { len, page, salts: [0; 8], read };
+            let mut log = Log { len, page, salts: [0; 8], read, piece: Vec::new(), from: 0 };
             let Some(first) = log.frame(0)? else { return Ok(None) };
             log.salts = first.salts().try_into().unwrap_or_default();
             let chained = first.computed(seed) == first.stored(seed) && first.is_commit();
@@ -135,11 +135,17 @@ fn broken_header(
     Ok(None)
 }
 
+/// Frames that are read at once.
+const AT_ONCE: u64 = 64;
+
 struct Log<'r, R> {
     len: u64,
     page: usize,
     salts: [u8; 8],
     read: &'r mut R,
+    /// What was read last, from this frame on.
+    piece: Vec<u8>,
+    from: u64,
 }
 
 impl<R: FnMut(&mut [u8], u64) -> io::Result<()>> Log<'_, R> {
@@ -152,10 +158,19 @@ impl<R: FnMut(&mut [u8], u64) -> io::Result<()>> Log<'_, R> {
         if self.place(index + 1) > self.len {
             return Ok(None);
         }
-        let mut bytes = vec![0; FRAME_HEADER + self.page];
-        let place = self.place(index);
-        (self.read)(&mut bytes, place)?;
-        Ok(Some(Frame { bytes }))
+        let size = FRAME_HEADER + self.page;
+        let is_there = |log: &Self| index >= log.from && index - log.from < (log.piece.len() / size) as u64;
+        if !is_there(self) {
+            // To its end, or as much as is whole.
+            let whole = (self.len - HEADER as u64) / size as u64;
+            let frames = usize::try_from((whole - index).min(AT_ONCE)).unwrap_or(1);
+            self.piece.resize(frames * size, 0);
+            self.from = index;
+            let place = self.place(index);
+            (self.read)(&mut self.piece, place)?;
+        }
+        let at = usize::try_from(index - self.from).unwrap_or(0) * size;
+        Ok(self.piece.get(at..at + size).map(|bytes| Frame { bytes: bytes.to_vec() }))
     }
 
     fn find(&mut self, seed: Sum) -> io::Result<Option<Broken>> {
