@@ -148,6 +148,18 @@ impl Levels {
     }
 }
 
+impl fmt::Display for Levels {
+    /// The words that are read back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = Level::ALL.into_iter().filter(|level| self.0 & Levels::bit(Some(*level)) != 0);
+        let mut words: Vec<&str> = known.map(Level::as_str).collect();
+        if self.0 & Levels::bit(None) != 0 {
+            words.push("none");
+        }
+        f.write_str(&words.join(","))
+    }
+}
+
 impl FromStr for Levels {
     type Err = String;
 
@@ -211,6 +223,7 @@ mod tests {
         assert!(!levels.fits(Some(Level::Info)) && !levels.fits(None));
         assert!("none".parse::<Levels>().unwrap().fits(None));
         assert!("".parse::<Levels>().unwrap().fits(Some(Level::Debug)));
+        assert_eq!("FATAL,none,err".parse::<Levels>().unwrap().to_string(), "error,critical,none");
         assert!("error,loud".parse::<Levels>().unwrap_err().contains("\"loud\" is no level"));
     }
 }
