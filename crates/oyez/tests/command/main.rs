@@ -10,6 +10,7 @@ mod lab;
 mod look;
 mod plugins;
 mod run;
+mod search;
 mod signals;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;

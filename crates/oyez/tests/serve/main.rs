@@ -9,6 +9,7 @@ mod journal;
 mod lab;
 mod replay;
 mod restart;
+mod search;
 mod serve;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;
