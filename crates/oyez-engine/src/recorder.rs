@@ -20,7 +20,7 @@ use crate::control::Stops;
 use crate::observer::Observer;
 use crate::stop::Stop;
 
-/// A batch leaves when it has so many events.
+/// A batch leaves when it has so many events, and takes no more with it: other jobs' commits wait for this one's.
 const BATCH: usize = 512;
 /// A batch leaves after this time, however small it is.
 const LINGER: Duration = Duration::from_millis(5);
@@ -57,7 +57,7 @@ type After = Box<dyn FnOnce(bool) + Send>;
 
 #[derive(Default)]
 struct State {
-    buffer: Vec<NewEvent>,
+    buffer: VecDeque<NewEvent>,
     bytes: usize,
     /// The number of the last event that was recorded.
     recorded: u64,
@@ -80,15 +80,16 @@ impl State {
         self.failure.is_none() && (self.buffer.len() >= MOST_EVENTS || self.bytes >= MOST_BYTES)
     }
 
-    /// The next batch: all there is, unless somebody did not ask for room.
+    /// The next batch.
     fn take_batch(&mut self) -> Vec<NewEvent> {
-        self.bytes = 0;
-        if self.buffer.len() <= 2 * MOST_EVENTS {
-            return std::mem::take(&mut self.buffer);
+        if self.buffer.len() <= BATCH {
+            self.bytes = 0;
+            return self.buffer.drain(..).collect();
         }
-        let rest = self.buffer.split_off(MOST_EVENTS);
-        self.bytes = rest.iter().map(|event| weight(&event.body)).sum();
-        std::mem::replace(&mut self.buffer, rest)
+        let batch: Vec<NewEvent> = self.buffer.drain(..BATCH).collect();
+        let taken: usize = batch.iter().map(|event| weight(&event.body)).sum();
+        self.bytes = self.bytes.saturating_sub(taken);
+        batch
     }
 
     /// What is to be done by now.
@@ -159,7 +160,7 @@ impl Recorder {
         }
         let was_idle = state.buffer.is_empty();
         let could_wait = !state.should_leave();
-        state.buffer.push(event);
+        state.buffer.push_back(event);
         state.bytes += weight;
         let number = state.recorded;
         let wake = was_idle || (could_wait && state.should_leave());
@@ -283,7 +284,7 @@ impl Recorder {
                 match result {
                     Ok(_) => state.committed = last,
                     Err(e) => {
-                        state.buffer = Vec::new();
+                        state.buffer = VecDeque::new();
                         state.failure = Some(e);
                     }
                 }

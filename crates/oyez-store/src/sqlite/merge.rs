@@ -14,7 +14,7 @@ const RAW_SIZE: usize = 512 << 10;
 /// ... and at most so many events.
 const MAX_EVENTS: u64 = 16_384;
 /// One transaction merges so many bytes at most, so that others are not held up.
-const PER_STEP: usize = 4 * RAW_SIZE;
+const PER_STEP: usize = RAW_SIZE;
 
 /// Merges small chunks of a job from an event on, within the caller's transaction; says where to go on, or nothing
 /// when all are merged.
