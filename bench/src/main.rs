@@ -8,6 +8,7 @@ mod engine;
 mod ingest;
 mod measure;
 mod pyats;
+mod search;
 mod sections;
 mod service;
 mod table;
@@ -17,12 +18,13 @@ use table::Table;
 type Part = fn(&mut Table);
 
 /// What can be asked for by name.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("ingest", ingest::run),
     ("sections", sections::run),
     ("engine", engine::run),
     ("command", command::run),
     ("pyats", pyats::run),
+    ("search", search::run),
     ("service", service::run),
 ];
 

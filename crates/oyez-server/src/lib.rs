@@ -11,6 +11,7 @@
 //! | [`pyats`] | the report server of pyATS on its unix socket |
 
 pub mod contest;
+mod finals;
 pub mod http;
 pub mod pyats;
 pub mod service;

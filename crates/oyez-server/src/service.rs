@@ -9,7 +9,7 @@ use oyez_engine::{
     SearchPath, prepare,
 };
 use oyez_model::{Guid, JobId, JobUid};
-use oyez_store::{JobReader, Store, StoreError};
+use oyez_store::{JobReader, LogPage, LogQuery, Store, StoreError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
@@ -282,6 +282,16 @@ impl Service {
             repeats: None,
         };
         Ok((request, prepared.diagnostics))
+    }
+
+    /// Searches in logs; not too many at once.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    pub(crate) async fn search_logs(&self, query: LogQuery) -> Result<LogPage, StoreError> {
+        // The semaphore is never closed.
+        let _turn = self.0.renders.acquire().await.map_err(|_| StoreError::Closed)?;
+        self.0.store.search_logs(query).await
     }
 
     /// Does something with a view of a job, on a thread that may block; not too many at once.

@@ -12,6 +12,7 @@ use oyez_model::{
 };
 
 use crate::error::StoreError;
+use crate::search::{LogPage, LogQuery, TagCount, TagFilter};
 
 /// Most events in one batch.
 pub const MAX_BATCH_EVENTS: usize = 16_384;
@@ -248,6 +249,18 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The store's own trouble.
     async fn find(&self, text: &str) -> Result<Vec<JobId>, StoreError>;
+
+    /// Lines of log that fit a query, newest job first, a bounded number of them; what was acked before is among them.
+    ///
+    /// # Errors
+    /// [`StoreError::NoJob`] when a job is named that is not there, or the store's own trouble.
+    async fn search_logs(&self, query: LogQuery) -> Result<LogPage, StoreError>;
+
+    /// The tags of jobs, in the order of their bytes, with how many jobs have each.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    async fn tags(&self, filter: TagFilter) -> Result<Vec<TagCount>, StoreError>;
 
     /// A view of one job at one moment.
     ///

@@ -16,6 +16,7 @@
 //! | [`error`] | [`StoreError`]: what, where, what to do next |
 //! | [`admit`] | which events of a batch are new, repeated, or leave a gap |
 //! | [`tree`] | walks over a job's tree, through any reader |
+//! | [`search`] | what is searched for in logs, and what is found |
 //! | [`memory`] | all in memory: for tests and as the reference |
 //! | [`sqlite`] | the embedded default; the layout of its file is described there |
 //! | [`blobs`] | content by its hash: small ones packed, large ones in an object store |
@@ -32,6 +33,7 @@ pub mod conformance;
 pub mod error;
 pub mod memory;
 pub mod owner;
+pub mod search;
 #[cfg(feature = "testing")]
 pub mod sim;
 pub mod sqlite;
@@ -44,4 +46,7 @@ pub use api::{
 pub use clock::{Clock, SystemClock};
 pub use error::StoreError;
 pub use memory::MemoryStore;
+pub use search::{
+    Level, Levels, LogCursor, LogHit, LogPage, LogQuery, Pattern, PatternError, TagCount, TagFilter,
+};
 pub use sqlite::{SqliteOptions, SqliteStore};

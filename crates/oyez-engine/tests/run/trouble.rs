@@ -91,6 +91,12 @@ impl Store for Faulty {
     async fn job_ids(&self, filter: JobFilter) -> Result<Vec<JobId>, StoreError> {
         self.inner.job_ids(filter).await
     }
+    async fn search_logs(&self, query: oyez_store::LogQuery) -> Result<oyez_store::LogPage, StoreError> {
+        self.inner.search_logs(query).await
+    }
+    async fn tags(&self, filter: oyez_store::TagFilter) -> Result<Vec<oyez_store::TagCount>, StoreError> {
+        self.inner.tags(filter).await
+    }
     async fn holder(&self, name: &LeaseName) -> Result<Option<oyez_store::Holder>, StoreError> {
         self.inner.holder(name).await
     }

@@ -111,6 +111,11 @@ macro_rules! kinds {
             }
         }
 
+        $(impl bodies::$variant {
+            /// The number of its kind.
+            pub const KIND: u16 = $number;
+        })*
+
         $(impl From<bodies::$variant> for EventBody {
             fn from(body: bodies::$variant) -> Self {
                 EventBody::$variant(body)

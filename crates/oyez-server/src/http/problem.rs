@@ -25,7 +25,7 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong with this request, and what to do.
     pub detail: String,
-    /// All that is wrong with a descriptor, in the order in which it would be come upon.
+    /// All that is wrong with a descriptor, in the order in which it would be come upon; or with a regular expression.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<DescriptorError>,
     /// The jobs that are meant by a guid of several.

@@ -10,6 +10,7 @@ mod events;
 mod golden;
 mod hostile;
 mod lab;
+mod search;
 mod status;
 mod tree;
 mod verbs;

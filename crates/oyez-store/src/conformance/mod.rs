@@ -16,6 +16,7 @@
 //! | [`lease`] | leases, epochs, fencing |
 //! | [`blob`] | content by its hash |
 //! | [`read`] | what a reader sees: one moment, rows, segments, events across chunks |
+//! | [`search`] | searching logs, tags |
 //! | [`wait`] | waiting for events |
 //! | [`crowd`] | many producers at once, dropped futures, fairness |
 //!
@@ -37,6 +38,7 @@ pub mod jobs;
 pub mod lease;
 pub mod ledger;
 pub mod read;
+pub mod search;
 pub mod wait;
 
 use std::sync::Arc;
@@ -114,6 +116,13 @@ macro_rules! conformance_suite {
             read: open_and_ended_nodes_are_read_alike,
             read: failures_are_the_deepest_ones_in_the_order_of_their_ids,
             read: an_ended_jobs_rows_stay_the_same_over_opening_again,
+            search: lines_are_found_by_text_and_by_regular_expression,
+            search: a_hit_names_its_job_section_and_target,
+            search: logs_are_searched_by_job_tag_level_and_time,
+            search: a_cursor_goes_on_where_the_page_before_ended,
+            search: the_newest_line_of_a_running_job_is_found,
+            search: log_that_is_not_text_is_searched_as_it_is_shown,
+            search: tags_are_counted_and_found_by_pattern,
             wait: waiting_ends_with_the_next_commit,
             wait: waiting_for_what_is_there_ends_at_once,
             wait: waiting_ends_at_its_limit,

@@ -2,6 +2,7 @@
 
 pub(crate) mod job;
 mod reader;
+mod search;
 
 pub(crate) use job::Kept;
 pub(crate) use reader::is_leaf_failure;
@@ -21,6 +22,7 @@ use crate::api::{
 };
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
+use crate::search::{LogPage, LogQuery, TagCount, TagFilter};
 use job::{MemoryJob, check_limits};
 use reader::MemoryReader;
 
@@ -229,6 +231,15 @@ impl Store for MemoryStore {
             inner.job(*id).is_ok_and(|j| j.live.job_row().guids.iter().any(|g| g.as_str() == text))
         };
         Ok((1..=last).rev().map(JobId).filter(has).take(100).collect())
+    }
+
+    async fn search_logs(&self, query: LogQuery) -> Result<LogPage, StoreError> {
+        let jobs = self.lock().jobs.clone();
+        search::logs(&jobs, &query)
+    }
+
+    async fn tags(&self, filter: TagFilter) -> Result<Vec<TagCount>, StoreError> {
+        Ok(search::tags(&self.lock().jobs, &filter))
     }
 
     async fn reader(&self, job: JobId) -> Result<Box<dyn JobReader>, StoreError> {

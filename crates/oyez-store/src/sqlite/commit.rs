@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oyez_model::event::{RecordWriter, encode_body};
-use oyez_model::{Changes, Event, EventNumber, EventSeq, JobId, Live, ProducerId, Time};
+use oyez_model::{Changes, Event, EventBody, EventNumber, EventSeq, JobId, Live, ProducerId, Time};
 use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::FxHashMap;
 
 use super::chunk::{self, Packer};
-use super::lease;
 use super::mover::Mover;
 use super::rows::{self, DbRows};
 use super::trouble::Trouble;
+use super::{index, lease};
 use super::{load, merge};
 use crate::admit::{Admission, admit, check_batch, check_event};
 use crate::api::{Ack, Lease, LeaseName, NewEvent, NewJob, Owner, TargetNote};
@@ -54,12 +54,35 @@ impl Prepared {
 pub(super) enum Ask {
     Create(Box<NewJob>),
     Append(JobId, Prepared),
-    Acquire { names: Vec<LeaseName>, owner: Owner, job: Option<JobId>, until: Time, renew: bool },
-    Inherit { job: JobId, owner: Owner, until: Time },
-    Release { names: Vec<LeaseName>, owner: Owner },
+    Acquire {
+        names: Vec<LeaseName>,
+        owner: Owner,
+        job: Option<JobId>,
+        until: Time,
+        renew: bool,
+    },
+    Inherit {
+        job: JobId,
+        owner: Owner,
+        until: Time,
+    },
+    Release {
+        names: Vec<LeaseName>,
+        owner: Owner,
+    },
     ReleaseAll(Owner),
     Note(TargetNote),
     PutBlob(super::blob::Packed),
+    /// An index of logs is to be in force in place of another.
+    NameIndex {
+        former: Option<i64>,
+        new: i64,
+    },
+    /// The index of this generation has all of these jobs, up to these events.
+    Indexed {
+        generation: i64,
+        jobs: Vec<(JobId, EventSeq)>,
+    },
 }
 
 /// What it answers.
@@ -69,6 +92,8 @@ pub(super) enum Answer {
     Ack(Ack),
     Leases(Vec<Lease>),
     Names(Vec<LeaseName>),
+    /// The highest job, when the index is in force now.
+    Index(Option<JobId>),
     Done,
 }
 
@@ -79,6 +104,10 @@ struct Cached {
     first: EventSeq,
     since_checkpoint: u64,
     job_dirty: bool,
+    /// This transaction brings log.
+    has_log: bool,
+    /// It is known to be among those with log that may not be indexed.
+    is_listed: bool,
     fresh: bool,
     revived: bool,
     touched: bool,
@@ -244,6 +273,21 @@ impl Committer {
                 lease::note(&self.conn, note).map_err(|e| self.trouble(e))?;
                 Ok(Answer::Done)
             }
+            Ask::NameIndex { former, new } => {
+                let highest = index::name_generation(&self.conn, *former, *new);
+                highest.map(Answer::Index).map_err(|e| self.trouble(e))
+            }
+            Ask::Indexed { generation, jobs } => {
+                if index::generation(&self.conn).map_err(|e| self.trouble(e))? == Some(*generation) {
+                    for (job, upto) in jobs {
+                        let gone = index::forget(&self.conn, *job, *upto).map_err(|e| self.trouble(e))?;
+                        if let Some(job) = self.jobs.get_mut(job).filter(|_| gone) {
+                            job.is_listed = false;
+                        }
+                    }
+                }
+                Ok(Answer::Done)
+            }
             Ask::PutBlob(blob) => {
                 super::blob::put(&self.conn, blob).map_err(|e| self.trouble(e))?;
                 fail::fail_point!("store::blob");
@@ -298,6 +342,8 @@ impl Committer {
             first: EventSeq(1),
             since_checkpoint: 0,
             job_dirty: true,
+            has_log: false,
+            is_listed: false,
             fresh: true,
             revived: false,
             touched: true,
@@ -379,6 +425,7 @@ impl Committer {
             let mut stale = false;
             if job.verified != self.foreign && !job.touched {
                 job.epoch = None;
+                job.is_listed = false;
                 job.verified = self.foreign;
                 stale = load::last_seq(&self.conn, id).map_err(|e| t.of(e))? != job.live.last_seq();
             }
@@ -400,6 +447,8 @@ impl Committer {
             first,
             since_checkpoint,
             job_dirty: false,
+            has_log: false,
+            is_listed: false,
             fresh: false,
             revived: false,
             touched: true,
@@ -421,6 +470,7 @@ impl Committer {
         let found = DbRows { conn: &self.conn, job: id, epoch, error: Default::default() };
         for (i, event) in batch.events.iter().enumerate().skip(start) {
             let seq = EventSeq(job.live.last_seq().0 + 1);
+            job.has_log |= matches!(event.body, EventBody::LogText(_));
             job.records.push(event.producer, event.number, event.time, event.body.kind(), batch.body(i));
             job.live.apply(seq, event, &found, &mut changes);
             if changes.nodes.len() >= FLUSH_EVERY {
@@ -449,6 +499,10 @@ impl Committer {
                 merge::remember(&self.conn, id).map_err(|e| t.of(e))?;
             }
             job.since_checkpoint = job.since_checkpoint.saturating_add(count);
+        }
+        if std::mem::take(&mut job.has_log) && !job.is_listed {
+            index::remember(&self.conn, id).map_err(|e| t.of(e))?;
+            job.is_listed = true;
         }
         if job.job_dirty {
             rows::update_job(&self.conn, id, &job.live.job_row(), job.fresh).map_err(|e| t.of(e))?;

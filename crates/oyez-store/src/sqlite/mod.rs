@@ -6,6 +6,7 @@
 //! DIR/oyez.db-wal.damaged...   copies of logs that were broken in the middle ([`wal`]); nobody needs them but people
 //! DIR/oyez.db-shm    SQLite's index of that log, shared between processes
 //! DIR/blobs/ab/...   large blobs by their hash
+//! DIR/search/...     the index of logs, which can be thrown away ([`index`])
 //! DIR/oyez.lock      shared by all who may write; held alone while the file is made, migrated or checked
 //! ```
 //!
@@ -27,6 +28,7 @@ mod blob;
 mod chunk;
 mod commit;
 mod fsck;
+mod index;
 mod jobs;
 mod lease;
 mod load;
@@ -41,6 +43,7 @@ mod queue_order;
 mod reader;
 mod rows;
 mod schema;
+mod searching;
 mod trouble;
 pub mod unkept;
 pub mod wal;
@@ -59,6 +62,7 @@ use oyez_model::{BlobHash, EventSeq, JobId};
 use tokio::sync::watch;
 
 pub use fsck::{Finding, FsckOptions, FsckReport, fsck};
+pub use index::build::Indexed;
 
 use crate::api::{
     Ack, Batch, Durability, HeldTarget, Holder, JobFilter, JobInfo, JobReader, Lease, LeaseName, NewJob,
@@ -67,6 +71,7 @@ use crate::api::{
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
+use crate::search::{LogPage, LogQuery, TagCount, TagFilter};
 use commit::{Answer, Ask, Committer, prepare};
 use lock::Lock;
 use mover::Mover;
@@ -115,6 +120,7 @@ pub struct SqliteStore {
     writer: Option<Arc<Writer>>,
     inline: bool,
     pool: Arc<Pool>,
+    index: Arc<index::file::Index>,
     blobs: Blobs,
     commits: watch::Sender<u64>,
     watching: AtomicBool,
@@ -190,6 +196,7 @@ impl SqliteStore {
             writer,
             // A commit that is synced takes milliseconds: not on a thread that others wait for.
             inline: !power,
+            index: Arc::new(index::file::Index::new(&pool)),
             pool,
             blobs,
             commits,
@@ -363,6 +370,14 @@ impl Store for SqliteStore {
     async fn find(&self, text: &str) -> Result<Vec<JobId>, StoreError> {
         let text = text.to_owned();
         self.read(move |conn, t| jobs::find(conn, &text).map_err(|e| t.of(e))).await
+    }
+
+    async fn search_logs(&self, query: LogQuery) -> Result<LogPage, StoreError> {
+        self.find_logs(query).await
+    }
+
+    async fn tags(&self, filter: TagFilter) -> Result<Vec<TagCount>, StoreError> {
+        self.read(move |conn, t| searching::tags(conn, &filter).map_err(|e| t.of(e))).await
     }
 
     async fn reader(&self, job: JobId) -> Result<Box<dyn JobReader>, StoreError> {

@@ -8,7 +8,7 @@ use super::trouble::Trouble;
 use crate::error::StoreError;
 
 /// The version of the file's layout that this Oyez writes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What each version added; the n-th entry leads from version n to n + 1. An entry never changes once released.
 const STEPS: [&str; VERSION as usize] = [
@@ -84,6 +84,9 @@ const STEPS: [&str; VERSION as usize] = [
         why TEXT NOT NULL
      );
      CREATE INDEX target_note_target ON target_note (target, id);",
+    // 3 -> 4: jobs with log that may not be in the index of logs, and which index is in force.
+    "CREATE TABLE unindexed (job INTEGER PRIMARY KEY);
+     CREATE TABLE search (id INTEGER PRIMARY KEY CHECK (id = 1), generation INTEGER NOT NULL);",
 ];
 
 /// Empty tables for the rows of one job, in a scratch file.

@@ -16,7 +16,7 @@ use oyez_store::sqlite::{FsckOptions, fsck};
 use oyez_store::{Ack, SqliteOptions, SqliteStore, Store};
 use tempfile::TempDir;
 
-use crate::process::{FOLDER, PASS, POINT, SKIP_RECOVERY};
+use crate::process::{FOLDER, INDEX, PASS, POINT, SKIP_RECOVERY};
 
 /// How a life goes.
 pub struct Orders<'a> {
@@ -28,13 +28,15 @@ pub struct Orders<'a> {
     pub jobs: u64,
     /// Also blobs are put.
     pub blobs: bool,
+    /// Logs are indexed whenever a job ends.
+    pub index: bool,
     /// The process leaves out what opening brings back.
     pub skip_recovery: bool,
 }
 
 impl Default for Orders<'_> {
     fn default() -> Self {
-        Orders { kill_at: None, replies: None, jobs: 60, blobs: true, skip_recovery: false }
+        Orders { kill_at: None, replies: None, jobs: 60, blobs: true, index: false, skip_recovery: false }
     }
 }
 
@@ -103,6 +105,9 @@ impl Driver {
             .stdout(Stdio::null());
         if let Some((point, pass)) = orders.kill_at {
             command.env(POINT, point).env(PASS, pass.to_string());
+        }
+        if orders.index {
+            command.env(INDEX, "1");
         }
         if orders.skip_recovery {
             command.env(SKIP_RECOVERY, "1");

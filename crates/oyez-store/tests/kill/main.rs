@@ -70,10 +70,53 @@ fn a_kill_while_a_blob_is_written_loses_nothing() {
 }
 
 #[test]
+fn a_kill_while_logs_are_indexed_misses_no_line() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for point in ["store::index", "store::indexed"] {
+        let mut driver = Driver::new();
+        for pass in 1..=rounds() {
+            let orders = Orders { kill_at: Some((point, pass)), index: true, ..Orders::default() };
+            assert_eq!(driver.live(&orders), End::Killed, "{point} was passed {pass} times");
+            driver.assert_kept();
+            let store = SqliteStore::open(driver.folder(), SqliteOptions::default()).unwrap();
+            let written = runtime.block_on(lines(&store));
+            assert!(written > 0);
+            assert_eq!(runtime.block_on(found(&store)), written, "{point} {pass}");
+            while runtime.block_on(store.index_logs()).unwrap().more {}
+            assert_eq!(runtime.block_on(found(&store)), written, "{point} {pass}");
+        }
+    }
+}
+
+/// How many events with log there are.
+async fn lines(store: &SqliteStore) -> usize {
+    let mut lines = 0;
+    for id in store.job_ids(oyez_store::JobFilter::default()).await.unwrap() {
+        let all = store.reader(id).await.unwrap().events_after(oyez_model::EventSeq(0), usize::MAX).unwrap();
+        lines += all.iter().filter(|(_, event)| event.body.name() == "log_text").count();
+    }
+    lines
+}
+
+/// How many a search finds.
+async fn found(store: &SqliteStore) -> usize {
+    let (mut found, mut from) = (0, None);
+    loop {
+        let query = oyez_store::LogQuery { from, limit: 1000, ..oyez_store::LogQuery::default() };
+        let page = store.search_logs(query).await.unwrap();
+        found += page.hits.len();
+        from = page.next;
+        if from.is_none() {
+            return found;
+        }
+    }
+}
+
+#[test]
 fn a_kill_while_the_store_is_made_or_migrated_loses_nothing() {
-    // A new store has four points, one of version 1 has three.
+    // A new store has five points, one of version 1 has four.
     for round in 0..rounds().div_ceil(5) {
-        for pass in 1..=4 {
+        for pass in 1..=5 {
             let mut driver = Driver::new();
             let orders = Orders { kill_at: Some(("store::migrate", pass)), ..Orders::default() };
             assert_eq!(driver.live(&orders), End::Killed, "round {round}");
@@ -82,7 +125,7 @@ fn a_kill_while_the_store_is_made_or_migrated_loses_nothing() {
             driver.assert_kept();
         }
         let mut driver = Driver::new();
-        for pass in [1, 2, 3, 1, 2, 3] {
+        for pass in [1, 2, 3, 4, 1, 2] {
             assert_eq!(
                 driver.live(&Orders { replies: Some(30), blobs: false, ..Orders::default() }),
                 End::Killed
@@ -97,10 +140,11 @@ fn a_kill_while_the_store_is_made_or_migrated_loses_nothing() {
     }
 }
 
-/// What versions 2 and 3 added is taken away again.
+/// What versions 2 to 4 added is taken away again.
 fn to_version_1(folder: &Path) {
     let conn = rusqlite::Connection::open(folder.join("oyez.db")).unwrap();
-    let back = "DROP TABLE blob; DROP TABLE job_server; DROP TABLE target_note; DROP INDEX lease_job; PRAGMA user_version = 1;";
+    let back = "DROP TABLE blob; DROP TABLE job_server; DROP TABLE target_note; DROP INDEX lease_job; DROP TABLE unindexed;
+        DROP TABLE search; PRAGMA user_version = 1;";
     conn.execute_batch(&format!("{back} PRAGMA wal_checkpoint(TRUNCATE);")).unwrap();
 }
 

@@ -30,6 +30,7 @@ use oyez_store::{SqliteOptions, SqliteStore, Store, StoreError};
 pub const FOLDER: &str = "OYEZ_KILL_FOLDER";
 pub const POINT: &str = "OYEZ_KILL_POINT";
 pub const PASS: &str = "OYEZ_KILL_PASS";
+pub const INDEX: &str = "OYEZ_KILL_INDEX";
 pub const SKIP_RECOVERY: &str = "OYEZ_KILL_SKIP_RECOVERY";
 
 /// Serves, if this process was started for it.
@@ -109,6 +110,9 @@ async fn answer(store: &SqliteStore, text: &str) -> Result<String, StoreError> {
         "end" => {
             let ended = batch(ProducerId::FIRST, 3, vec![state(JobState::Completed)]);
             store.append(JobId(n(1)), ended).await?;
+            if std::env::var_os(INDEX).is_some() {
+                store.index_logs().await?;
+            }
             format!("ended {}", n(1))
         }
         "blob" => {

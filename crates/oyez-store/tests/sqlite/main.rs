@@ -7,6 +7,7 @@ mod log;
 mod merge;
 mod other;
 mod read_only;
+mod search;
 mod shared;
 mod versions;
 

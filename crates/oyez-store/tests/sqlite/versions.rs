@@ -25,10 +25,11 @@ fn filled() -> TempDir {
 #[test]
 fn a_file_of_version_1_is_migrated_and_keeps_its_events() {
     let folder = filled();
-    // Version 2 added the blobs, version 3 the servers.
+    // Version 2 added the blobs, version 3 the servers, version 4 what the index of logs needs.
     raw(folder.path())
         .execute_batch(
-            "DROP TABLE blob; DROP TABLE job_server; DROP TABLE target_note; DROP INDEX lease_job; PRAGMA user_version = 1",
+            "DROP TABLE blob; DROP TABLE job_server; DROP TABLE target_note; DROP INDEX lease_job;
+             DROP TABLE unindexed; DROP TABLE search; PRAGMA user_version = 1",
         )
         .unwrap();
     let read_only = || SqliteStore::open(folder.path(), SqliteOptions { read_only: true, ..options() });
@@ -64,7 +65,7 @@ fn a_file_of_a_newer_version_is_refused_and_not_touched() {
         fsck(folder.path(), &FsckOptions::default(), &options(), |_, _| {}).unwrap_err(),
         fsck(folder.path(), &FsckOptions { job: None, rebuild: true }, &options(), |_, _| {}).unwrap_err(),
     ] {
-        assert!(matches!(refused, StoreError::Newer { found: 99, known: 3, .. }), "{refused:?}");
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 4, .. }), "{refused:?}");
     }
     assert!(std::fs::read(&file).unwrap() == before);
 }

@@ -133,6 +133,7 @@ async fn serve(args: Args) -> Outcome {
     let address = listener.address();
     let store = args.place.open_in(&folder)?;
     reap::reap(&*store).await?;
+    store.index_in_background(|text| eprintln!("oyez: {text}"))?;
     let programs = args.programs.find(&args.place);
     let manager = Manager::new(store.clone() as Arc<dyn Store>, manager_options(&args));
     let options = ServiceOptions { instance_tag: args.instance_tag };

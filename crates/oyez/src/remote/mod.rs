@@ -12,6 +12,8 @@ pub mod job;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oyez_server::http::api::logs::LogLines;
+use oyez_server::http::api::tags::{Tag, TaggedJob, TaggedJobs, Tags};
 use oyez_server::http::api::targets::{Hand, Note, Notes, Target, Targets};
 use oyez_server::http::api::types::{Asked, Job, Jobs, Taken, Tests};
 use oyez_server::http::problem::{DescriptorError, Problem};
@@ -275,6 +277,52 @@ impl Server {
         self.post(&format!("/api/v1/jobs/{}/{verb}", escaped(id)), Some("application/json"), &body)
     }
 
+    /// A page of lines of log that fit `query`.
+    ///
+    /// # Errors
+    /// The query is wrong, or the server cannot tell.
+    pub fn search(&self, query: &[(&str, String)]) -> Result<LogLines, RemoteError> {
+        self.read(self.get(&with("/api/v1/logs", query), "application/json")?)
+    }
+
+    /// All tags that match a regular expression.
+    ///
+    /// # Errors
+    /// The expression is wrong, or the server cannot tell.
+    pub fn tags(&self, text: Option<&str>) -> Result<Vec<Tag>, RemoteError> {
+        let mut query = vec![("limit", "1000".to_owned())];
+        query.extend(text.map(|text| ("text", text.to_owned())));
+        let mut out = Vec::new();
+        loop {
+            let page: Tags = self.read(self.get(&with("/api/v1/tags", &query), "application/json")?)?;
+            out.extend(page.tags);
+            let Some(next) = page.next else { return Ok(out) };
+            query.retain(|(name, _)| *name != "after");
+            query.push(("after", next));
+        }
+    }
+
+    /// Jobs with a tag, newest first, at most `limit` (0: all).
+    ///
+    /// # Errors
+    /// The server cannot tell.
+    pub fn tag_jobs(&self, tag: &str, limit: usize) -> Result<Vec<TaggedJob>, RemoteError> {
+        const PAGE: usize = 1000;
+        let (mut out, mut before) = (Vec::new(), None);
+        let path = format!("/api/v1/tags/{}/jobs", escaped(tag));
+        loop {
+            let left = if limit == 0 { PAGE } else { (limit - out.len()).min(PAGE) };
+            let mut query = vec![("limit", left.to_string())];
+            query.extend(before.map(|before: u64| ("before", before.to_string())));
+            let page: TaggedJobs = self.read(self.get(&with(&path, &query), "application/json")?)?;
+            out.extend(page.jobs);
+            before = page.next;
+            if before.is_none() || limit > 0 && out.len() >= limit {
+                return Ok(out);
+            }
+        }
+    }
+
     /// Targets that are held.
     ///
     /// # Errors
@@ -337,6 +385,12 @@ pub struct Submission<'a> {
 
 fn strange(url: &str, status: StatusCode) -> RemoteError {
     RemoteError::Strange { url: url.to_owned(), what: status.to_string() }
+}
+
+/// A path with what stands behind its `?`.
+fn with(path: &str, query: &[(&str, String)]) -> String {
+    let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    format!("{path}?{}", pairs.join("&"))
 }
 
 /// A text as part of a path or a query.

@@ -11,6 +11,7 @@ mod look;
 mod ocp;
 mod plugins;
 mod run;
+mod search;
 mod signals;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;

@@ -14,6 +14,7 @@ mod refused;
 mod replay;
 mod restart;
 mod scenarios;
+mod search;
 mod serve;
 #[path = "../../../../tests/skipped.rs"]
 mod skipped;

@@ -10,6 +10,8 @@
 //! | [`frames`] | their form for programs of ours |
 //! | [`tests`] | runs and tests of a job |
 //! | `report` | documents of a job |
+//! | [`logs`] | search in logs |
+//! | [`tags`] | tags and their jobs |
 //! | [`targets`] | who has which target, and what people do to them |
 //! | `query` | what stands behind the `?` |
 //! | [`openapi`] | the description, from these |
@@ -18,10 +20,12 @@ mod control;
 mod events;
 pub mod frames;
 mod jobs;
+pub mod logs;
 pub mod openapi;
 mod plan;
 mod query;
 mod report;
+pub mod tags;
 pub mod targets;
 pub mod tests;
 pub mod types;
@@ -50,6 +54,9 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1/jobs/{id}/pause", post(control::pause))
         .route("/v1/jobs/{id}/resume", post(control::resume))
         .route("/v1/jobs/{id}/retry", post(control::retry))
+        .route("/v1/logs", get(logs::find))
+        .route("/v1/tags", get(tags::list))
+        .route("/v1/tags/{name}/jobs", get(tags::jobs))
         .route("/v1/targets", get(targets::list))
         .route("/v1/targets/{id}/notes", get(targets::notes))
         .route("/v1/targets/{id}/{verb}", post(targets::by_hand))

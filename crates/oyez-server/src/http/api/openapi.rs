@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{control, events, jobs, plan, report, targets, tests, types};
+use super::{control, events, jobs, logs, plan, report, tags, targets, tests, types};
 use crate::http::problem;
 
 #[derive(OpenApi)]
@@ -27,12 +27,22 @@ use crate::http::problem;
         control::resume,
         control::retry,
         jobs::version,
+        logs::find,
+        tags::list,
+        tags::jobs,
         targets::list,
         targets::notes,
         targets::by_hand,
     ),
     components(schemas(
         plan::PlannedJob,
+        logs::LogLine,
+        logs::LogLines,
+        tags::FinalReport,
+        tags::Tag,
+        tags::TaggedJob,
+        tags::TaggedJobs,
+        tags::Tags,
         targets::Hand,
         targets::Note,
         targets::Notes,
@@ -53,6 +63,7 @@ use crate::http::problem;
     tags(
         (name = "jobs", description = "Submit jobs, and look at them"),
         (name = "control", description = "Stop, pause, resume, retry"),
+        (name = "logs", description = "Search in logs; tags and their jobs"),
         (name = "server", description = "The server itself"),
     ),
 )]

@@ -127,7 +127,7 @@ fn counts(counts: &Counts) -> BTreeMap<String, u64> {
 }
 
 /// A value that is one word in JSON.
-fn word(value: &impl Serialize) -> String {
+pub(super) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

@@ -1,0 +1,55 @@
+//! Indexing beside everything else: a thread of the lowest priority, which takes only time that nobody else wants.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::build::Indexed;
+use crate::error::StoreError;
+
+/// How long it rests when there was nothing to do.
+const REST: Duration = Duration::from_secs(1);
+/// How long after it could not.
+const AFTER_TROUBLE: Duration = Duration::from_secs(30);
+/// A rest is taken in steps, so that nobody waits for its end.
+const NAP: Duration = Duration::from_millis(50);
+
+/// The thread: steps until it is stopped. What is to be known is told once, not at each try.
+pub(in crate::sqlite) fn run(
+    stopped: &Arc<AtomicBool>,
+    mut step: impl FnMut() -> Result<Indexed, StoreError>,
+    tell: &dyn Fn(&str),
+) {
+    // Where this is not allowed, it is as urgent as anything else.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
+    let mut told = None;
+    while !stopped.load(Ordering::SeqCst) {
+        let mut rest = Duration::ZERO;
+        match step() {
+            Ok(done) => {
+                told = None;
+                if let Some(why) = done.made_again {
+                    tell(&format!(
+                        "the index of logs is made again ({why}); searches answer meanwhile, more slowly"
+                    ));
+                }
+                if !done.more {
+                    rest = REST;
+                }
+            }
+            Err(StoreError::Closed) => return,
+            Err(e) => {
+                let text = format!("logs cannot be indexed: {e}; searches answer all the same, more slowly");
+                if told.as_ref() != Some(&text) {
+                    tell(&text);
+                }
+                told = Some(text);
+                rest = AFTER_TROUBLE;
+            }
+        }
+        while !rest.is_zero() && !stopped.load(Ordering::SeqCst) {
+            std::thread::sleep(NAP.min(rest));
+            rest = rest.saturating_sub(NAP);
+        }
+    }
+}
