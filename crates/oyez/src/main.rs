@@ -18,6 +18,7 @@ mod commands;
 mod ending;
 mod error;
 mod exit;
+mod foreground;
 mod place;
 mod programs;
 mod progress;

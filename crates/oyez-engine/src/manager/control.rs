@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{Manager, SubmitError};
 use crate::control::{Asked, Control, Pause};
 use crate::plan::prepare_stored;
-use crate::runner::JobRequest;
+use crate::runner::{Engine, JobRequest};
 
 /// Why a job does not do what was asked.
 #[derive(Clone, Debug, Error)]
@@ -170,11 +170,22 @@ impl Manager {
     /// # Errors
     /// See [`ControlError`].
     pub async fn retry(&self, id: JobId, by: &str) -> Result<(JobId, JobUid), ControlError> {
-        let request = self.0.engine.request(id).await?;
+        let request = self.0.engine.repeat(id, by).await?;
+        Ok(self.submit(request).await?)
+    }
+}
+
+impl Engine {
+    /// The request that runs a job again, with the steps that were fetched then, linked to it.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn repeat(&self, id: JobId, by: &str) -> Result<JobRequest, ControlError> {
+        let request = self.request(id).await?;
         let (Some(text), Some(extended)) = (request.text, request.extended) else {
             return Err(ControlError::NotRepeatable(id));
         };
-        let programs = self.0.options.engine.programs.clone();
+        let programs = self.options().programs.clone();
         let prepared = tokio::task::spawn_blocking(move || prepare_stored(&extended, &programs)).await;
         let prepared = prepared.map_err(|_| ControlError::Store(StoreError::Closed))?;
         let why = prepared.diagnostics.iter().find(|d| d.is_error()).map(ToString::to_string);
@@ -183,7 +194,7 @@ impl Manager {
             return Err(ControlError::Unplanned { job: id, why });
         };
         plan.tags.clone_from(&request.submitted.tags);
-        let new = JobRequest {
+        Ok(JobRequest {
             descriptor_text: text,
             descriptor,
             plan,
@@ -193,8 +204,7 @@ impl Manager {
             server_id: None,
             priority: request.submitted.priority.unwrap_or(0),
             repeats: Some(request.submitted.uid),
-        };
-        Ok(self.submit(new).await?)
+        })
     }
 }
 

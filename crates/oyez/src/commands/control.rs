@@ -1,14 +1,18 @@
-//! `oyez stop`, `pause`, `resume` and `retry`: by a server, or through the journal of the local store, which every process
-//! that runs a job reads.
+//! `oyez stop`, `pause`, `resume` and `retry`: by a server, or in the local store. There, what is asked of a job goes into
+//! its journal, which the process that runs it reads; a job that nobody runs is run by this process.
 
 use std::io::Write;
 
+use oyez_engine::control::{Asked as ByWhom, Control as Controls};
+use oyez_engine::{ControlError, ReopenError};
 use oyez_model::event::{Control, JobControl, ProducerLeft};
 use oyez_model::{EventNumber, JobId, JobState, ProducerId};
 use oyez_server::http::api::types::{Asked, Job};
-use oyez_store::{Batch, Clock, JobInfo, NewEvent, Store, SystemClock};
+use oyez_store::{Batch, Clock, JobInfo, LeaseName, NewEvent, SqliteStore, Store, StoreError, SystemClock};
 
 use crate::error::{CommandError, Outcome};
+use crate::foreground::{self, Foreground};
+use crate::programs::Programs;
 use crate::remote::Where;
 use crate::{exit, place, reap, show, which};
 
@@ -46,6 +50,10 @@ pub struct Args {
     remote: Where,
     #[command(flatten)]
     place: place::Place,
+    #[command(flatten)]
+    programs: Programs,
+    #[command(flatten)]
+    foreground: Foreground,
     /// Who asks; kept with the job
     #[arg(long, value_name = "NAME", env = "USER", default_value = "oyez", hide_env_values = true)]
     by: String,
@@ -71,7 +79,8 @@ pub enum Format {
 
 /// Stop a job: it starts nothing new, ends what runs, cleans up, releases its targets and reports.
 ///
-/// With --server it is asked for there; else in the local store, where the process that runs the job reads it.
+/// With --server it is asked for there; else in the local store, where the process that runs the job reads it. One that is
+/// paused there ends in this process.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   oyez stop 17 --why 'wrong firmware'
@@ -94,18 +103,24 @@ pub struct PauseArgs {
 }
 
 /// Let a job go on that was paused.
+///
+/// With --server there; else in this process, to its end, as `oyez run` does, and with the same exit codes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  oyez resume 17 --server http://127.0.0.1:8080")]
+  oyez resume 17 --server http://127.0.0.1:8080
+  oyez resume latest --out results")]
 pub struct ResumeArgs {
     #[command(flatten)]
     args: Args,
 }
 
-/// Run a job again: a new job from the same request, linked to the first. Needs a server.
+/// Run a job again: a new job from the same request, with the steps that were fetched then, linked to the first.
+///
+/// With --server there; else in this process, to its end, as `oyez run` does, and with the same exit codes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  oyez retry 17 --server http://127.0.0.1:8080")]
+  oyez retry 17 --server http://127.0.0.1:8080
+  oyez retry latest --out results")]
 pub struct RetryArgs {
     #[command(flatten)]
     args: Args,
@@ -159,27 +174,33 @@ fn say(args: &Args, job: &Job, what: &str) -> Outcome {
     Ok(exit::SUCCESS)
 }
 
-/// Writes into the job's journal what is asked of it.
+/// Writes into the job's journal what is asked of it, or does it here when nobody runs it.
 async fn local(args: &Args, verb: Verb, kill: bool) -> Outcome {
-    let (asked, needs_server) = match verb {
-        Verb::Stop if kill => (Control::Kill, false),
-        Verb::Stop => (Control::Cancel, false),
-        Verb::Pause => (Control::Pause, false),
-        Verb::Resume => (Control::Resume, false),
-        Verb::Retry => (Control::Resume, true),
+    let asked = match verb {
+        Verb::Stop if kill => Control::Kill,
+        Verb::Stop => Control::Cancel,
+        Verb::Pause => Control::Pause,
+        Verb::Resume => Control::Resume,
+        Verb::Retry => return here(args, verb, kill).await,
     };
-    if needs_server {
-        return Err(CommandError::Usage(
-            "retry needs a server: start one with `oyez serve`, and name it with --server URL or OYEZ_SERVER"
-                .to_owned(),
-        ));
-    }
     let store = args.place.look()?;
     reap::reap(&*store).await?;
     let id = which::one(&*store, &args.id).await?;
     let info = store.job(id).await?;
-    may(&info, verb)?;
-    let control = JobControl { verb: asked, by: args.by.clone(), why: args.why.clone() };
+    if may(&*store, &info, verb).await? == Who::ThisProcess {
+        store.close().await?;
+        return here(args, verb, kill).await;
+    }
+    ask(&*store, args, id, asked).await?;
+    let owner = info.owner.as_ref().map_or_else(String::new, |(owner, _)| owner.to_string());
+    let what = format!("asked to {} in its journal, which {owner} reads", verb.name());
+    let job = Job::from(&store.job(id).await?);
+    store.close().await?;
+    say(args, &job, &what)
+}
+
+async fn ask(store: &SqliteStore, args: &Args, id: JobId, verb: Control) -> Result<(), StoreError> {
+    let control = JobControl { verb, by: args.by.clone(), why: args.why.clone() };
     let now = SystemClock.now();
     let batch = Batch {
         producer: ProducerId::from_random(SystemClock.random()),
@@ -188,34 +209,93 @@ async fn local(args: &Args, verb: Verb, kill: bool) -> Outcome {
         events: vec![NewEvent::new(now, control), NewEvent::new(now, ProducerLeft {})],
         epoch: None,
     };
-    store.append(id, batch).await?;
-    let owner = info.owner.as_ref().map_or_else(String::new, |(owner, _)| owner.to_string());
-    let what = format!("asked to {} in its journal, which {owner} reads", verb.name());
-    let job = Job::from(&store.job(id).await?);
-    store.close().await?;
-    say(args, &job, &what)
+    store.append(id, batch).await.map(|_| ())
 }
 
-/// Whether somebody is there to do it.
-fn may(info: &JobInfo, verb: Verb) -> Result<(), CommandError> {
+/// Who does what is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    /// The process that runs the job.
+    ItsOwner,
+    /// This one: nobody runs it.
+    ThisProcess,
+}
+
+/// Who is there to do it.
+async fn may(store: &SqliteStore, info: &JobInfo, verb: Verb) -> Result<Who, CommandError> {
     let (JobId(id), state) = (info.id, info.row.state);
     let wrong = |why: String| Err(CommandError::Usage(why));
+    let not_now = || wrong(format!("job {id} is {state}: it cannot {} now", verb.name()));
     if state.is_final() {
         return wrong(format!("job {id} has come to its end: it is {state}"));
     }
-    let is_run = info
-        .owner
-        .as_ref()
-        .is_some_and(|(owner, _)| owner.host != oyez_store::owner::host() || owner.is_alive());
-    if !is_run {
-        return wrong(format!(
-            "job {id} is {state} and nobody runs it now: start `oyez serve` on this store, and ask it with --server URL"
-        ));
+    let is_alive = |owner: &oyez_store::Owner| owner.host != oyez_store::owner::host() || owner.is_alive();
+    if !info.owner.as_ref().is_some_and(|(owner, _)| is_alive(owner)) {
+        // The server of a job may hold it, and does not look into its journal while it is paused.
+        if let Some(server) = &info.row.server_id
+            && let Some(holder) = store.holder(&LeaseName::Server(server.clone())).await?
+            && is_alive(&holder.owner)
+        {
+            return wrong(format!(
+                "job {id} is {state} at server \"{server}\": ask that one, with --server URL"
+            ));
+        }
+        return match (verb, state) {
+            (Verb::Resume | Verb::Stop, JobState::Paused) | (Verb::Stop, JobState::Queued) => {
+                Ok(Who::ThisProcess)
+            }
+            _ if info.row.server_id.is_some() => wrong(format!(
+                "job {id} is {state} and its server is gone: `oyez serve` on this store goes on with it"
+            )),
+            _ => not_now(),
+        };
     }
     match (verb, state) {
         (Verb::Pause, JobState::Cancelling) | (Verb::Resume, JobState::Started | JobState::Cancelling) => {
-            wrong(format!("job {id} is {state}: it cannot {} now", verb.name()))
+            not_now()
         }
-        _ => Ok(()),
+        _ => Ok(Who::ItsOwner),
     }
+}
+
+/// Runs the job in this process.
+async fn here(args: &Args, verb: Verb, kill: bool) -> Outcome {
+    args.foreground.prepare()?;
+    let store = args.place.open()?;
+    reap::reap(&*store).await?;
+    let mut id = which::one(&*store, &args.id).await?;
+    let engine = args.foreground.engine(&store, args.programs.find(&args.place));
+    let control = Controls::new();
+    let handle = if verb == Verb::Retry {
+        let request =
+            engine.repeat(id, &args.by.chars().take(32).collect::<String>()).await.map_err(|e| match e {
+                ControlError::Store(e) => CommandError::Store(e),
+                e => CommandError::Usage(e.to_string()),
+            })?;
+        let (new, _, handle) = engine.submit(request).await?;
+        id = new;
+        handle
+    } else {
+        let by = ByWhom { by: Some(args.by.clone()), why: args.why.clone(), is_recorded: false };
+        match verb {
+            Verb::Stop if kill => control.kill_by(by),
+            Verb::Stop => control.cancel_by(by),
+            _ => ask(&store, args, id, Control::Resume).await?,
+        }
+        engine.reopen(id).await.map_err(|e| match e {
+            ReopenError::Store(e) => CommandError::Store(e),
+            e => CommandError::Usage(e.to_string()),
+        })?
+    };
+    let format = match args.format {
+        Format::Human => foreground::Format::Human,
+        Format::Json | Format::Jsonl => foreground::Format::Quiet,
+    };
+    let code = args.foreground.run(&engine, &store, (id, handle), control, format).await?;
+    let job = Job::from(&store.job(id).await?);
+    store.close().await?;
+    if args.format != Format::Human {
+        say(args, &job, verb.name())?;
+    }
+    Ok(code)
 }
