@@ -46,7 +46,8 @@ pub fn ocp(bytes: &[u8]) {
     };
     let items = read(usize::from(*first) + 1);
     assert_eq!(items, read(bytes.len().max(1)));
-    let mut run = ocp::Run::new(SectionRef::own(1));
+    let here = SectionRef::own(1);
+    let mut run = if first % 2 == 0 { ocp::Run::new(here) } else { ocp::Run::of_tests(here, here, 1) };
     let (mut folder, mut nodes) = (Folder::new(), 1);
     for item in items {
         let mut node = || {
@@ -55,6 +56,7 @@ pub fn ocp(bytes: &[u8]) {
         };
         run.item(item, &mut node, &mut |body| folder.say(body));
     }
+    let _ = run.unfinished();
     run.end();
     folder.finish();
 }

@@ -1,6 +1,6 @@
 //! Who watches a job while it runs.
 
-use oyez_store::NewEvent;
+use oyez_store::{NewEvent, StoreError};
 
 /// Hears of everything that a job records, in order, before it is kept.
 ///
@@ -14,4 +14,11 @@ pub trait Observer: Send + Sync {
     /// Something that a person should know now, and that is no event of the job: whom it waits for, that the store
     /// cannot be written.
     fn notice(&self, text: &str);
+    /// The job cannot write to its store and waits (`Some`), or goes on (`None`); said once for each.
+    fn trouble(&self, trouble: Option<&StoreError>) {
+        match trouble {
+            Some(e) => self.notice(&format!("{e}; the job waits and tries again")),
+            None => self.notice("the store works again; the job goes on"),
+        }
+    }
 }

@@ -362,9 +362,8 @@ impl Recorder {
             return;
         }
         drop(state);
-        match trouble {
-            Some(e) => self.notice(&format!("{e}; the job waits and tries again")),
-            None => self.notice("the store works again; the job goes on"),
+        if let Some(observer) = &self.0.observer {
+            observer.trouble(trouble);
         }
     }
 }

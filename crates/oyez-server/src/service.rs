@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oyez_engine::{Diagnostic, EngineError, Format, JobRequest, Manager, ParseOptions, SearchPath, prepare};
+use oyez_engine::plan::expand::{ExpandedTest, UnknownTarget, expand};
+use oyez_engine::{
+    Diagnostic, EngineError, Format, Functions, JobRequest, Manager, ParameterFile, ParseOptions, Plan,
+    SearchPath, prepare,
+};
 use oyez_model::{Guid, JobId, JobUid};
 use oyez_store::{JobReader, LogPage, LogQuery, Store, StoreError};
 use thiserror::Error;
@@ -63,6 +67,31 @@ pub struct Submitted {
     pub uid: JobUid,
     /// What is probably not as it was meant.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// What a descriptor would run here.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The parameters as one target gets them.
+    pub expanded: Vec<ExpandedTest>,
+    /// What is probably not as it was meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Why nothing was planned.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// All that is wrong with the descriptor; one of them at least is an error.
+    #[error("{}", first(.0))]
+    Descriptor(Vec<Diagnostic>),
+    /// No test runs on the target that was asked for.
+    #[error(transparent)]
+    Target(#[from] UnknownTarget),
+    /// The thread that did it ended: a fault of Oyez.
+    #[error("the descriptor could not be planned: {0}; this is a fault of Oyez, please report it")]
+    Broken(String),
 }
 
 /// Why a job was not taken.
@@ -180,6 +209,11 @@ impl Service {
         }
     }
 
+    /// Why jobs wait for the store, if any do.
+    pub(crate) fn trouble(&self) -> Option<oyez_store::StoreError> {
+        self.0.jobs.trouble()
+    }
+
     /// Takes a job: it is kept when this returns.
     ///
     /// # Errors
@@ -197,6 +231,29 @@ impl Service {
         };
         let (id, uid) = self.0.jobs.submit(request).await?;
         Ok(Submitted { id, uid, warnings })
+    }
+
+    /// Plans a descriptor and runs nothing. Parameters are shown for the target `asked`, else for the first of each test.
+    ///
+    /// # Errors
+    /// The descriptor is wrong, or no test runs on that target.
+    pub async fn plan(
+        &self,
+        descriptor: Vec<u8>,
+        format: Option<Format>,
+        asked: Option<String>,
+    ) -> Result<Planned, PlanError> {
+        let service = self.clone();
+        let work = move || {
+            let options = ParseOptions { format, require_version: false };
+            let prepared = prepare(&descriptor, &options, &service.0.programs);
+            let Some(plan) = prepared.plan else { return Err(PlanError::Descriptor(prepared.diagnostics)) };
+            // Jobs of this service read it there, too.
+            let functions = Functions::new(ParameterFile("parameters.json".into()));
+            let expanded = expand(&plan, &functions, asked.as_deref())?;
+            Ok(Planned { plan, expanded, warnings: prepared.diagnostics })
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| PlanError::Broken(e.to_string()))?
     }
 
     fn prepared(&self, submission: Submission) -> Result<(JobRequest, Vec<Diagnostic>), SubmitError> {

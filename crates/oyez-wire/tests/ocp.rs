@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 
 /// The events of an output, as JSON, and how the run ended.
 fn events(text: &str) -> (Vec<EventBody>, Option<TestResult>) {
-    let (mut reader, mut run) = (Reader::new(), Run::new(SectionRef::own(1)));
+    let (events, run) = events_of(text, Run::new(SectionRef::own(1)));
+    (events, run.result().cloned())
+}
+
+fn events_of(text: &str, mut run: Run) -> (Vec<EventBody>, Run) {
+    let mut reader = Reader::new();
     let (mut items, mut nodes, mut events) = (Vec::new(), 1, Vec::new());
     reader.push(text.as_bytes(), &mut |item| items.push(item));
     reader.end(&mut |item| items.push(item));
@@ -20,9 +25,7 @@ fn events(text: &str) -> (Vec<EventBody>, Option<TestResult>) {
         };
         run.item(item, &mut node, &mut |event| events.push(event));
     }
-    let result = run.result().cloned();
-    run.end();
-    (events, result)
+    (events, run)
 }
 
 /// Numbered lines of artifacts.
@@ -69,6 +72,10 @@ fn shown(events: &[EventBody]) -> Vec<String> {
         EventBody::LogText(e) => {
             format!("@{} {:?} {:?}", e.id.number, e.level.as_deref(), String::from_utf8_lossy(&e.text.0))
         }
+        EventBody::TestStarted(e) => {
+            format!("+{} test {} {} below {}", e.id, e.index, e.name, e.parent.number)
+        }
+        EventBody::TestStopped(e) => format!("-{} test {:?}", e.id.number, e.outcome),
         EventBody::SourceCut(e) => format!("@{} cut: {}", e.id.number, e.reason),
         other => format!("{other:?}"),
     };
@@ -191,6 +198,7 @@ fn what_is_missing_is_said_where_it_is_missing() {
         without(&[4]),
         ["@2 cut: artifact 4 is missing", "@3 cut: 1 of 2 measurements of the series n came"]
     );
+    assert_eq!(without(&[6]), ["@2 cut: artifact 6 is missing", "@3 cut: the series n has no end"]);
     assert_eq!(without(&[2, 3, 4]), ["@2 cut: artifacts 2 to 4 are missing"]);
     let swapped: String = [0, 1, 3, 2].map(|i| format!("{}\n", whole.lines().nth(i).unwrap())).concat();
     let cuts =
@@ -236,4 +244,157 @@ fn two_runs_in_one_output_are_two_sections_and_count_each_for_itself() {
         shown(&events),
         ["+2 TestRun r below 1", "-2 Some(Passed)", "+3 TestRun r below 1", "-3 Some(Passed)"]
     );
+}
+
+#[test]
+fn the_elements_of_a_series_may_come_in_any_order_each_with_its_place_and_time() {
+    let series = |indices: &[u64]| {
+        let mut artifacts = vec![
+            run(json!({"testRunStart": {"name": "r"}})),
+            step("0", json!({"testStepStart": {"name": "s"}})),
+            step(
+                "0",
+                json!({"measurementSeriesStart": {"measurementSeriesId": "1", "name": "noise", "unit": "dB",
+                "validators": [{"type": "EQUAL", "value": 30}]}}),
+            ),
+        ];
+        artifacts.extend(indices.iter().map(|index| {
+            step(
+                "0",
+                json!({"measurementSeriesElement": {"measurementSeriesId": "1", "index": index, "value": 30,
+                "timestamp": format!("2026-01-01T00:01:{index:02}Z")}}),
+            )
+        }));
+        let end = json!({"measurementSeriesEnd": {"measurementSeriesId": "1", "totalCount": indices.len()}});
+        artifacts.push(step("0", end));
+        events(&lines(&artifacts)).0
+    };
+    let measured = |events: &[EventBody]| -> Vec<_> {
+        let one = |event: &EventBody| match event {
+            EventBody::Measurement(e) => Some((e.index, e.at, e.low, e.high)),
+            _ => None,
+        };
+        events.iter().filter_map(one).collect()
+    };
+    let minute = 1_767_225_660_000_000_000;
+    let expected = [2_i64, 0, 1]
+        .map(|i| (u64::try_from(i).ok(), Some(minute + i * 1_000_000_000), Some(30.0), Some(30.0)));
+    let unordered = series(&[2, 0, 1]);
+    assert_eq!(measured(&unordered), expected);
+    let cuts = |events: &[EventBody]| shown(events).into_iter().filter(|line| line.contains("cut:")).count();
+    assert_eq!(cuts(&unordered), 0);
+    assert_eq!(cuts(&series(&[0, 2])), 1);
+    assert_eq!(cuts(&series(&[0, 0, 2])), 1);
+}
+
+#[test]
+fn what_a_range_cannot_hold_stands_beside_the_measurement() {
+    let validators = json!([
+        {"type": "NOT_EQUAL", "value": 0}, {"type": "REGEX_MATCH", "value": "^a"},
+        {"type": "REGEX_NO_MATCH", "value": "b$"}, {"type": "IN_SET", "value": ["a", "ab"]},
+        {"type": "NOT_IN_SET", "value": [1, 2]}, {"type": "LESS_THAN", "value": "zz", "name": "order"}]);
+    let subcomponent = json!({"name": "DIMM0", "location": "A1", "type": "CONNECTOR"});
+    let text = lines(&[
+        run(
+            json!({"testRunStart": {"name": "r", "dutInfo": {"dutInfoId": "d", "softwareInfos": [{"softwareInfoId": "1"}]},
+            "metadata": {"k": 1}}}),
+        ),
+        step("0", json!({"testStepStart": {"name": "s", "ours": true}})),
+        step(
+            "0",
+            json!({"measurement": {"name": "m", "value": "ab", "hardwareInfoId": "3",
+            "subcomponent": subcomponent, "validators": validators, "metadata": {"x": null}}}),
+        ),
+        step("0", json!({"error": {"symptom": "s", "softwareInfoIds": ["1"]}})),
+        step(
+            "0",
+            json!({"diagnosis": {"verdict": "v", "type": "UNKNOWN", "hardwareInfoId": "3",
+            "subcomponent": subcomponent}}),
+        ),
+        step("0", json!({"testStepEnd": {"status": "SKIP"}})),
+        run(json!({"testRunEnd": {"status": "COMPLETE", "result": "NOT_APPLICABLE"}})),
+    ]);
+    let events = events(&text).0;
+    let details: Vec<Value> = events
+        .iter()
+        .filter_map(|event| match event {
+            EventBody::SectionDetail(e) => Some(serde_json::to_value(&e.detail).unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        details,
+        [
+            json!({"measurement": {"name": "m", "hardwareInfoId": "3", "subcomponent": subcomponent,
+                "validators": validators, "metadata": {"x": null}}}),
+            json!({"error": {"symptom": "s", "softwareInfoIds": ["1"]}}),
+            json!({"diagnosis": {"verdict": "v", "type": "UNKNOWN", "hardwareInfoId": "3",
+                "subcomponent": subcomponent}}),
+        ]
+    );
+    assert!(
+        events.iter().any(|e| matches!(e, EventBody::Measurement(m) if m.low.is_none() && m.high.is_none()))
+    );
+    let extras: Vec<Value> = events
+        .iter()
+        .filter_map(|event| match event {
+            EventBody::SectionStarted(e) => Some(serde_json::to_value(&e.extra).unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(extras[0]["dutInfo"]["softwareInfos"][0]["softwareInfoId"], "1");
+    assert_eq!((&extras[0]["metadata"]["k"], &extras[1]["ours"]), (&json!(1), &json!(true)));
+}
+
+#[test]
+fn runs_may_be_tests_whose_cases_are_their_steps() {
+    let one = lines(&[
+        run(json!({"testRunStart": {"name": "r", "version": "1", "parameters": {"a": 1}}})),
+        step("0", json!({"testStepStart": {"name": "s"}})),
+        step("0", json!({"testStepEnd": {"status": "COMPLETE"}})),
+        run(json!({"testRunEnd": {"status": "COMPLETE", "result": "PASS"}})),
+    ]);
+    let of_tests = || Run::of_tests(SectionRef::own(1), SectionRef::own(9), 5);
+    let (events, run) = events_of(&format!("before\n{}", one.repeat(2)), of_tests());
+    assert_eq!(run.unfinished(), None);
+    let test = |id: u64, index: u64| {
+        let detail = json!({"testRunStart": {"version": "1", "parameters": {"a": 1}}});
+        [
+            format!("+{id} test {index} r below 1"),
+            format!("@{id} {detail}"),
+            format!("+{} Step s below {id}", id + 1),
+            format!("-{} Some(Passed)", id + 1),
+            format!("-{id} test Some(Passed)"),
+        ]
+    };
+    let expected = [vec!["@9 None \"before\\n\"".to_owned()], test(2, 5).into(), test(4, 6).into()].concat();
+    let mut found = shown(&events);
+    for line in &mut found {
+        // A map's keys come in the order of the text; JSON values of a test are sorted.
+        if let Some((at, text)) = line.split_once(" {") {
+            *line = format!("{at} {}", serde_json::from_str::<Value>(&format!("{{{text}")).unwrap());
+        }
+    }
+    assert_eq!(found, expected);
+    let broken = &one[..one.len() - 30];
+    assert_eq!(events_of(broken, of_tests()).1.unfinished().unwrap(), "the output ends within the run r");
+    assert_eq!(events_of("text", of_tests()).1.unfinished().unwrap(), "no run of a diagnostic is in it");
+}
+
+#[test]
+fn a_run_that_fails_without_a_step_that_does_is_a_case_itself() {
+    let output = |diagnosis: &str| {
+        lines(&[
+            run(json!({"testRunStart": {"name": "r"}})),
+            step("0", json!({"testStepStart": {"name": "s"}})),
+            step("0", json!({"diagnosis": {"verdict": "v", "type": diagnosis}})),
+            step("0", json!({"testStepEnd": {"status": "COMPLETE"}})),
+            run(json!({"testRunEnd": {"status": "COMPLETE", "result": "FAIL"}})),
+        ])
+    };
+    let cases = |text: &str| {
+        let (events, _) = events_of(text, Run::of_tests(SectionRef::own(1), SectionRef::own(1), 0));
+        shown(&events).into_iter().filter(|line| line.contains("itself")).count()
+    };
+    assert_eq!((cases(&output("PASS")), cases(&output("FAIL"))), (1, 0));
 }

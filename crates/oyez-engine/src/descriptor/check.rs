@@ -10,6 +10,8 @@ use crate::diagnostic::{Path, Sink};
 
 /// The bytes that a job's name may have.
 const LONGEST_JOB_NAME: usize = 64;
+/// The tags that a job may have. ConTest has no limit but its database's.
+const MOST_TAGS: usize = 1_000;
 
 /// ConTest's text for a name that is too long; `None` when it is not.
 pub(crate) fn too_long(what: &str, text: &str, most: usize) -> Option<String> {
@@ -65,6 +67,11 @@ fn atoi(text: &str) -> Result<i64, String> {
 
 fn check_tags(tags: &[String], sink: &mut Sink) {
     let path = Path::Root.field("Tags");
+    if tags.len() > MOST_TAGS {
+        let message = format!("there are too many tags: {} > {MOST_TAGS}", tags.len());
+        sink.error(&path, message).hint("each list of jobs shows all of them");
+        return;
+    }
     let mut seen = HashSet::new();
     for (i, tag) in tags.iter().enumerate() {
         let path = path.item(i);

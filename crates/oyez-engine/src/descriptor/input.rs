@@ -40,6 +40,11 @@ impl Format {
     }
 }
 
+/// The text without a byte order mark.
+pub(super) fn to_text(bytes: &[u8]) -> Result<&str, std::str::Utf8Error> {
+    std::str::from_utf8(bytes).map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
 /// Makes JSON text of what was given, or says why not.
 pub(crate) fn to_json<'b>(bytes: &'b [u8], format: Option<Format>, sink: &mut Sink) -> Option<Cow<'b, str>> {
     const EMPTY: &str = "unexpected end of JSON input";
@@ -48,8 +53,8 @@ pub(crate) fn to_json<'b>(bytes: &'b [u8], format: Option<Format>, sink: &mut Si
         sink.error(&Path::Root, message).hint("give long lists of targets as a file of their own");
         return None;
     }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+    let text = match to_text(bytes) {
+        Ok(text) => text,
         Err(e) => {
             let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
             let message = "the descriptor is not UTF-8 text";

@@ -11,7 +11,7 @@
 //! | `fields` | objects and scalars with Go's rules: names in any case, `null` is nothing, the last one counts |
 //! | `decode` | the JSON text to a [`Descriptor`] |
 //! | `check` | what ConTest checks of a descriptor before it looks at any plugin |
-//! | `place` | paths to lines and columns |
+//! | `place`, `spans` | paths to lines and columns |
 //! | `steps`, `targets` | what stands in a plugin's parameters |
 //!
 //! What a plugin reads of its parameters is kept as the raw JSON text: ConTest does so too, and it shows
@@ -25,6 +25,7 @@ mod fields;
 pub mod input;
 pub(crate) mod place;
 pub(crate) mod raw;
+mod spans;
 mod steps;
 mod targets;
 mod yaml;
@@ -43,6 +44,7 @@ pub(crate) use csv::{CsvParameters, decode_csv};
 pub(crate) use fetchers::{decode_document, decode_uri};
 pub(crate) use fields::{Level, Reader, warn_unknown};
 pub use input::Format;
+use place::Written;
 pub(crate) use steps::{LiteralParameters, StoredSteps, decode_literal};
 pub use steps::{Parameter, StepDescriptor, StepExtensions};
 pub(crate) use targets::decode_target_list;
@@ -73,8 +75,8 @@ pub struct Parsed {
 #[must_use]
 pub fn parse_descriptor(bytes: &[u8], options: &ParseOptions) -> Parsed {
     let mut sink = Sink::new();
-    let (descriptor, json) = parse_into(bytes, options, &mut sink);
-    Parsed { descriptor, diagnostics: finish(sink, json) }
+    let (descriptor, written) = parse_into(bytes, options, &mut sink);
+    Parsed { descriptor, diagnostics: finish(sink, written) }
 }
 
 /// Reads what was kept of a job that was checked and planned before: its descriptor, and the steps of its tests as they
@@ -84,29 +86,29 @@ pub(crate) fn parse_stored(text: &str, sink: &mut Sink) -> Option<(Descriptor, V
     Some((descriptor, steps::decode_stored(text, sink)?))
 }
 
-/// Also gives the text, if it is JSON as the user wrote it.
+/// Also gives the text as the user wrote it.
 pub(crate) fn parse_into<'b>(
     bytes: &'b [u8],
     options: &ParseOptions,
     sink: &mut Sink,
-) -> (Option<Descriptor>, Option<&'b str>) {
+) -> (Option<Descriptor>, Option<Written<'b>>) {
     let Some(text) = input::to_json(bytes, options.format, sink) else { return (None, None) };
     let descriptor = decode::decode(&text, sink);
     if let Some(descriptor) = &descriptor {
         check::check(descriptor, options.require_version, sink);
     }
-    let own = match text {
-        Cow::Borrowed(text) => Some(text),
-        Cow::Owned(_) => None,
+    let written = match text {
+        Cow::Borrowed(text) => Some(Written::Json(text)),
+        Cow::Owned(_) => input::to_text(bytes).ok().map(Written::Yaml),
     };
-    (descriptor, own)
+    (descriptor, written)
 }
 
 /// The diagnostics, with their places where the text is known.
-pub(crate) fn finish(sink: Sink, json: Option<&str>) -> Vec<Diagnostic> {
+pub(crate) fn finish(sink: Sink, written: Option<Written<'_>>) -> Vec<Diagnostic> {
     let mut diagnostics = sink.finish();
-    if let Some(json) = json {
-        place::add(&mut diagnostics, json);
+    if let Some(written) = written {
+        place::add(&mut diagnostics, written);
     }
     diagnostics
 }

@@ -23,20 +23,36 @@ const DEEPEST: usize = 64;
 /// A million targets of four fields each are ten million nodes.
 const MOST_NODES: usize = 20_000_000;
 
-/// The JSON text that says the same.
-pub(crate) fn to_json(text: &str) -> Result<String, YamlError> {
-    let options = serde_saphyr::options! {
+/// How a descriptor's YAML is read, up to so many nodes.
+pub(super) fn options(most_nodes: usize) -> serde_saphyr::Options {
+    serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: DEEPEST,
-            max_events: 2 * MOST_NODES,
-            max_nodes: MOST_NODES,
+            max_events: 2 * most_nodes,
+            max_nodes: most_nodes,
             max_total_scalar_bytes: LONGEST,
             max_documents: 1,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
         strict_booleans: true,
         with_snippet: false,
-    };
+    }
+}
+
+/// Writes a member's name as JSON text.
+///
+/// # Errors
+/// It is nothing that can be a name.
+pub(super) fn write_key<'de, D: Deserializer<'de>>(
+    out: &mut String,
+    deserializer: D,
+) -> Result<(), D::Error> {
+    Key(out).deserialize(deserializer)
+}
+
+/// The JSON text that says the same.
+pub(crate) fn to_json(text: &str) -> Result<String, YamlError> {
+    let options = options(MOST_NODES);
     let mut out = String::with_capacity(text.len());
     let result = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
         ToJson(&mut out).deserialize(deserializer)

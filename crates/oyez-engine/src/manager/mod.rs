@@ -98,6 +98,8 @@ struct Inner {
 struct State {
     queue: Queue,
     running: HashMap<JobId, Control>,
+    /// Jobs that wait because the store cannot be written, and why.
+    troubled: HashMap<JobId, StoreError>,
     /// Jobs for which there is room, and which have no number yet.
     coming: usize,
     /// Those that get their turn again as soon as they are paused.
@@ -188,6 +190,12 @@ impl Manager {
     pub fn load(&self) -> Load {
         let state = self.0.lock();
         Load { running: state.running.len(), queued: state.queue.len() }
+    }
+
+    /// Why jobs wait for the store, if any do.
+    #[must_use]
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.0.lock().troubled.values().next().cloned()
     }
 
     /// Whether it takes jobs.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use oyez_model::JobId;
-use oyez_store::StoreError;
+use oyez_store::{NewEvent, StoreError};
 
 use super::queue::Waiting;
 use super::{Inner, Manager, Shutdown, State, Teller};
 use crate::control::Control;
 use crate::error::EngineError;
+use crate::observer::Observer;
 use crate::runner::{Afterwards, JobHandle, Queued, ReopenError};
 
 impl Manager {
@@ -108,9 +109,10 @@ impl Inner {
         is_here
     }
 
-    async fn bring_to_end(&self, handle: JobHandle, control: Control) {
+    async fn bring_to_end(self: &Arc<Self>, handle: JobHandle, control: Control) {
         let id = handle.id();
-        match self.engine.bring_to_end(handle, control.clone(), None, Afterwards::RunsOut).await {
+        let watch = Arc::new(Watch { inner: self.clone(), id });
+        match self.engine.bring_to_end(handle, control.clone(), Some(watch), Afterwards::RunsOut).await {
             // It was asked to be cancelled when it had just been paused.
             Ok(ended) if ended.is_paused() && control.is_cancelled() => {
                 let again = Control::new();
@@ -129,6 +131,37 @@ impl Inner {
         if let Some(Teller(tell)) = &self.options.teller {
             tell(text);
         }
+    }
+}
+
+/// Hears whether a job waits for its store.
+struct Watch {
+    inner: Arc<Inner>,
+    id: JobId,
+}
+
+impl Observer for Watch {
+    fn event(&self, _: u64, _: &NewEvent) {}
+
+    // Whom a job waits for stands in the store.
+    fn notice(&self, _: &str) {}
+
+    fn trouble(&self, trouble: Option<&StoreError>) {
+        let text = {
+            let mut state = self.inner.lock();
+            let was = state.troubled.len();
+            match trouble {
+                Some(e) => drop(state.troubled.insert(self.id, e.clone())),
+                None => drop(state.troubled.remove(&self.id)),
+            }
+            // Said once, not for each of a thousand jobs.
+            match (was, state.troubled.len(), trouble) {
+                (0, 1, Some(e)) => format!("{e}; jobs wait and go on when it can be written again"),
+                (1, 0, _) => "the store can be written again; jobs go on".to_owned(),
+                _ => return,
+            }
+        };
+        self.inner.say(&text);
     }
 }
 
@@ -153,6 +186,7 @@ impl Drop for Done {
     fn drop(&mut self) {
         let mut state = self.manager.0.lock();
         state.running.remove(&self.id);
+        state.troubled.remove(&self.id);
         if let Some(control) = state.again.remove(&self.id) {
             state.queue.push(self.id, 0, control, None);
         }

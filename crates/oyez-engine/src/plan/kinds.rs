@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::expand::hide_secrets;
 use super::external::ExternalStep;
 use crate::descriptor::Parameter;
 use crate::duration::GoDuration;
@@ -202,8 +203,16 @@ pub struct SshCmdParameters {
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct ExecParameters {
-    /// The bag as it was written: an object whose every string is a template, names of members as well.
+    /// The bag as it was written: an object whose every string is a template, names of members as well. Serialised it is
+    /// without passwords.
+    #[serde(serialize_with = "without_secrets")]
     pub bag: Box<RawValue>,
+}
+
+fn without_secrets<S: serde::Serializer>(bag: &RawValue, s: S) -> Result<S::Ok, S::Error> {
+    let mut value: serde_json::Value = serde_json::from_str(bag.get()).map_err(serde::ser::Error::custom)?;
+    hide_secrets(&mut value);
+    value.serialize(s)
 }
 
 /// The parameters of `terminalexpect`.

@@ -5,6 +5,7 @@
 //! | module | does |
 //! |---|---|
 //! | `build` | a [`Descriptor`] to a [`Plan`], in ConTest's order |
+//! | [`expand`] | what the parameters come to for one target |
 //! | `external` | plugins that are executables |
 //! | `fetchers` | where the steps come from |
 //! | `kinds` | the kinds of steps |
@@ -14,6 +15,7 @@
 //! | `registry` | which plugins there are |
 
 mod build;
+pub mod expand;
 mod external;
 mod fetchers;
 mod kinds;
@@ -60,9 +62,9 @@ pub struct Prepared {
 #[must_use]
 pub fn prepare(bytes: &[u8], options: &ParseOptions, environment: &dyn Environment) -> Prepared {
     let mut sink = Sink::new();
-    let (descriptor, json) = parse_into(bytes, options, &mut sink);
+    let (descriptor, written) = parse_into(bytes, options, &mut sink);
     let plan = descriptor.as_ref().and_then(|descriptor| build::build(descriptor, environment, &mut sink));
-    Prepared { descriptor, plan, diagnostics: finish(sink, json) }
+    Prepared { descriptor, plan, diagnostics: finish(sink, written) }
 }
 
 /// Plans a job again that was kept with its extended descriptor ([`Plan::extended`]): nothing is fetched, and nothing is
@@ -165,7 +167,8 @@ pub enum TargetManager {
     /// Hands out as many as are free of those that stand in a file, which is read when they are acquired.
     #[serde(rename = "CSVFileTargetManager")]
     CsvFile(CsvFile),
-    /// An external plugin.
+    /// An external plugin, which says its own name.
+    #[serde(untagged)]
     External(Box<ExternalManager>),
 }
 

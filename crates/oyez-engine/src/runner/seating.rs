@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use oyez_model::event::{self, SectionStarted, TargetAcquired};
 use oyez_model::{Outcome, SectionRef};
+use serde_json::value::RawValue;
 
 use super::job::Job;
 use super::pipeline::Seat;
@@ -90,6 +91,7 @@ impl Job {
             fqdn: Some(&target.fqdn).filter(|fqdn| !fqdn.is_empty()).cloned(),
             primary_ipv4: text(target.primary_ipv4),
             primary_ipv6: text(target.primary_ipv6),
+            manager_state: target.manager_state.as_ref().map(|state| event::RawJson(state.get().to_owned())),
         };
         self.recorder.record(TargetAcquired { id, test: SectionRef::own(test), target });
         id
@@ -133,7 +135,11 @@ pub(super) fn targets(stands: &[Stand]) -> Vec<Target> {
             fqdn: stand.target.fqdn.clone().unwrap_or_default(),
             primary_ipv4: address(&stand.target.primary_ipv4),
             primary_ipv6: address(&stand.target.primary_ipv6),
-            manager_state: None,
+            manager_state: stand
+                .target
+                .manager_state
+                .as_ref()
+                .and_then(|state| RawValue::from_string(state.0.clone()).ok()),
         };
         targets.extend(std::iter::repeat_n(target, 1 + stand.twins.len()));
     }

@@ -140,11 +140,22 @@ fn title(text: &str) -> String {
     out
 }
 
+/// What a variable is.
+enum Got {
+    Json(String),
+    /// It is not known yet.
+    Placeholder(String),
+}
+
 fn add_variables(map: &mut FuncMap) {
-    fn get(reference: &str) -> Result<String, String> {
+    fn get(reference: &str) -> Result<Got, String> {
         let (label, name) = variables::split_reference(reference)?;
         let found = session::with(|session| {
-            session.variables.as_ref().map(|variables| variables.get(&session.target, label, name))
+            let variables = session.variables.as_ref()?;
+            Some(match variables.placeholder(label, name) {
+                Some(placeholder) => Ok(Got::Placeholder(placeholder)),
+                None => variables.get(&session.target, label, name).map(Got::Json),
+            })
         });
         match found.flatten() {
             Some(found) => found.map_err(|e| e.to_string()),
@@ -163,13 +174,19 @@ fn add_variables(map: &mut FuncMap) {
         format!("json: cannot unmarshal {said} into Go value of type {go_type}")
     }
     add_text(map, "StringVar", |reference| {
-        let json = get(reference)?;
+        let json = match get(reference)? {
+            Got::Json(json) => json,
+            Got::Placeholder(text) => return Ok(text),
+        };
         serde_json::from_str::<Option<String>>(&json)
             .map(Option::unwrap_or_default)
             .map_err(|_| wrong_type(&json, "string"))
     });
     let int = |args: &[Value]| {
-        let json = get(one_text("IntVar", args)?).map_err(|e| failed("IntVar", &e))?;
+        let json = match get(one_text("IntVar", args)?).map_err(|e| failed("IntVar", &e))? {
+            Got::Json(json) => json,
+            Got::Placeholder(text) => return Ok(Value::String(text.into())),
+        };
         let number = serde_json::from_str::<Option<i64>>(&json);
         number
             .map(|number| Value::Int(number.unwrap_or_default()))

@@ -35,6 +35,11 @@ pub trait StepVariables: Send + Sync {
     /// # Errors
     /// [`VariableError`] when there is none.
     fn get(&self, target: &str, label: &str, name: &str) -> Result<String, VariableError>;
+
+    /// What stands for a variable whose value is not known yet, where a plan is shown. While a job runs there is none.
+    fn placeholder(&self, _label: &str, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// The variables of one target, by label and name.

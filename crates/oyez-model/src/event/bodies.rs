@@ -88,6 +88,10 @@ pub struct Target {
     #[n(3)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_ipv6: Option<String>,
+    /// What its target manager wants back when it is released.
+    #[n(4)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manager_state: Option<RawJson>,
 }
 
 /// A part of a log file.
@@ -646,6 +650,10 @@ body! {
         4 low: Option<f64>,
         /// The highest good value.
         5 high: Option<f64>,
+        /// When it was measured, if not at the event's time: nanoseconds since the Unix epoch.
+        6 at: Option<i64>,
+        /// Its place, from 0, in the series of measurements of this name.
+        7 index: Option<u64>,
     }
 }
 body! {

@@ -171,6 +171,9 @@ impl Shown {
             }
             out.extend_from_slice(b"<tr><td>");
             escape(out, &b.name);
+            if let Some(index) = b.index {
+                escape(out, &format!(" [{index}]"));
+            }
             out.extend_from_slice(b"</td><td>");
             let unit = b.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
             escape(out, &format!("{}{unit}", plain_value(&b.value)));

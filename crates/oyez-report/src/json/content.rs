@@ -1,6 +1,6 @@
 //! The fields that come from what hangs on a section or on the job.
 
-use oyez_model::EventBody;
+use oyez_model::{EventBody, Time};
 
 use super::{JsonReport, stream_word};
 use crate::content::{Content, Item};
@@ -85,7 +85,11 @@ impl JsonReport<'_> {
         self.json.open(b'[');
         for item in items {
             self.json.open(b'{');
-            self.time_if("time", Some(item.time));
+            let at = match &item.body {
+                EventBody::Measurement(b) => b.at.map(Time),
+                _ => None,
+            };
+            self.time_if("time", Some(at.unwrap_or(item.time)));
             self.item(item);
             self.json.close(b'}');
         }
@@ -107,6 +111,9 @@ impl JsonReport<'_> {
                     if let Some(bound) = bound {
                         self.any(key, &bound);
                     }
+                }
+                if let Some(index) = b.index {
+                    self.any("index", &index);
                 }
             }
             EventBody::Artifact(b) => {

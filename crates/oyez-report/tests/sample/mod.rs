@@ -202,6 +202,8 @@ impl Job {
             unit: Some(unit.to_owned()),
             low: None,
             high: Some(high),
+            at: None,
+            index: None,
         });
     }
 

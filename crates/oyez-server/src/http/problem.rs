@@ -7,7 +7,7 @@ use oyez_store::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::service::SubmitError;
+use crate::service::{PlanError, SubmitError};
 
 /// An error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -148,19 +148,31 @@ impl From<ControlError> for Problem {
     }
 }
 
+fn of_descriptor(diagnostics: &[Diagnostic]) -> Problem {
+    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+    let first = diagnostics.iter().find(|d| d.is_error()).map_or("", |d| d.message.as_str());
+    let detail = match errors {
+        1 => first.to_owned(),
+        n => format!("{n} errors, the first: {first}"),
+    };
+    let errors = diagnostics.iter().map(DescriptorError::from).collect();
+    Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "descriptor", detail) }
+}
+
+impl From<PlanError> for Problem {
+    fn from(e: PlanError) -> Self {
+        match e {
+            PlanError::Descriptor(diagnostics) => of_descriptor(&diagnostics),
+            PlanError::Target(e) => Problem::request(format!("target: {e}")),
+            PlanError::Broken(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", e.to_string()),
+        }
+    }
+}
+
 impl From<SubmitError> for Problem {
     fn from(e: SubmitError) -> Self {
         match e {
-            SubmitError::Descriptor(diagnostics) => {
-                let errors = diagnostics.iter().filter(|d| d.is_error()).count();
-                let first = diagnostics.iter().find(|d| d.is_error()).map_or("", |d| d.message.as_str());
-                let detail = match errors {
-                    1 => first.to_owned(),
-                    n => format!("{n} errors, the first: {first}"),
-                };
-                let errors = diagnostics.iter().map(DescriptorError::from).collect();
-                Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "descriptor", detail) }
-            }
+            SubmitError::Descriptor(diagnostics) => of_descriptor(&diagnostics),
             SubmitError::Draining => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", e.to_string()),
             SubmitError::Engine(EngineError::Store(e)) => e.into(),
             SubmitError::Engine(_) | SubmitError::Broken(_) => {

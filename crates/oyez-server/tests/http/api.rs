@@ -218,3 +218,25 @@ fn the_api_describes_itself() {
         json!({"oyez": env!("CARGO_PKG_VERSION"), "descriptor": "1.0", "contest": 5, "server": "labsrv"})
     );
 }
+
+#[test]
+fn a_descriptor_is_planned_with_its_parameters_for_one_target_and_nothing_is_kept() {
+    let lab = Lab::new();
+    let step = "{\"name\":\"echo\",\"label\":\"say\",\"parameters\":{\"text\":[\"I am {{ .ID }}\"]}}";
+    let text = descriptor(&["T1", "T2"], &[step]);
+    let plan =
+        |query: &str, body: &str| lab.ask("POST", &format!("/api/v1/plan{query}"), &[], body.as_bytes());
+    let said = |answer: crate::lab::Answer| {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["expanded"][0]["steps"][0]["parameters"]["text"][0].clone()
+    };
+    assert_eq!(said(plan("", &text)), "I am T1");
+    assert_eq!(said(plan("?target=T2", &text)), "I am T2");
+    assert_eq!(plan("", &text).json()["plan"]["tests"][0]["steps"][0]["label"], "say");
+    let wrong = plan("?target=T3", &text);
+    assert!(wrong.text().contains("there are T1, T2"), "{}", wrong.text());
+    assert_eq!((wrong.status, wrong.problem()), (400, "request".to_owned()));
+    assert_eq!(plan("", "{}").problem(), "descriptor");
+    assert_eq!(plan("?targets=T1", &text).problem(), "request");
+    assert_eq!(lab.get("/api/v1/jobs").json()["jobs"], json!([]));
+}

@@ -315,6 +315,10 @@ pub fn target(target: &Target) -> Vec<u8> {
             go::string(&mut out, value);
         }
     }
+    if let Some(state) = &target.manager_state {
+        out.extend_from_slice(b",\"TMS\":");
+        go::raw(&mut out, &state.0);
+    }
     out.push(b'}');
     out
 }

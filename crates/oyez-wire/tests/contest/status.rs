@@ -31,6 +31,7 @@ fn target_json(value: &Value) -> Vec<u8> {
         fqdn: field("FQDN"),
         primary_ipv4: field("PrimaryIPv4"),
         primary_ipv6: field("PrimaryIPv6"),
+        manager_state: value.get("TMS").map(|state| oyez_model::event::RawJson(state.to_string())),
     })
 }
 

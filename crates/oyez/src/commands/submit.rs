@@ -1,7 +1,7 @@
 //! `oyez submit`: a job for a server.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oyez_engine::Format as Written;
 use oyez_model::EventBody;
@@ -79,11 +79,7 @@ pub fn run(args: Args) -> Outcome {
     if let Some(out) = &args.out {
         reports::make_folder(out).map_err(|e| CommandError::Usage(format!("{e}; nothing was started")))?;
     }
-    let kind = match Written::of_file(&args.file) {
-        Some(Written::Json) => Some("application/json"),
-        Some(Written::Yaml) => Some("application/yaml"),
-        None => None,
-    };
+    let kind = media_type(&args.file);
     let mut requestor = args.requestor.as_str();
     while requestor.len() > oyez_wire::contest::request::LONGEST_REQUESTOR {
         requestor = &requestor[..requestor.char_indices().next_back().map_or(0, |(at, _)| at)];
@@ -99,6 +95,14 @@ pub fn run(args: Args) -> Outcome {
     };
     ending::wrong(&name, &taken.warnings);
     if args.wait { wait(&args, &server, &taken.job) } else { said(&args, &server, &taken.job) }
+}
+
+/// The media type of a descriptor, if its name tells.
+pub fn media_type(file: &Path) -> Option<&'static str> {
+    match Written::of_file(file)? {
+        Written::Json => Some("application/json"),
+        Written::Yaml => Some("application/yaml"),
+    }
 }
 
 /// The job was taken, and that is all.

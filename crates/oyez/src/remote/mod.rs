@@ -16,9 +16,10 @@ use oyez_server::http::api::logs::LogLines;
 use oyez_server::http::api::tags::{Tag, TaggedJob, TaggedJobs, Tags};
 use oyez_server::http::api::targets::{Hand, Note, Notes, Target, Targets};
 use oyez_server::http::api::types::{Asked, Job, Jobs, Taken, Tests};
-use oyez_server::http::problem::Problem;
+use oyez_server::http::problem::{DescriptorError, Problem};
 use rustls::crypto::ring;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use thiserror::Error;
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -90,6 +91,17 @@ impl RemoteError {
             _ => exit::INCOMPLETE,
         }
     }
+}
+
+/// What a descriptor would run.
+#[derive(Debug, serde::Deserialize)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Box<RawValue>,
+    /// Its parameters.
+    pub expanded: Box<RawValue>,
+    /// What is probably not as it was meant.
+    pub warnings: Vec<DescriptorError>,
 }
 
 /// A server.
@@ -184,6 +196,21 @@ impl Server {
             path += &format!("&guid={}", escaped(guid));
         }
         let answer = self.post(&path, job.kind, job.descriptor)?;
+        self.read(answer)
+    }
+
+    /// What a descriptor would run there: the plan, what its parameters come to, and warnings, as JSON.
+    ///
+    /// # Errors
+    /// It is wrong, or no test runs on that target.
+    pub fn plan(
+        &self,
+        descriptor: &[u8],
+        kind: Option<&str>,
+        target: Option<&str>,
+    ) -> Result<Planned, RemoteError> {
+        let query = target.map(|target| format!("?target={}", escaped(target))).unwrap_or_default();
+        let answer = self.post(&format!("/api/v1/plan{query}"), kind, descriptor)?;
         self.read(answer)
     }
 

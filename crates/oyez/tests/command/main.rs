@@ -8,6 +8,7 @@ mod crowd;
 mod exec;
 mod lab;
 mod look;
+mod ocp;
 mod plugins;
 mod run;
 mod search;

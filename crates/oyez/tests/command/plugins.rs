@@ -43,6 +43,23 @@ fn a_plan_shows_plugins_and_what_they_say_of_their_parameters() {
 }
 
 #[test]
+fn what_a_plugin_will_say_stands_in_a_plan_by_its_name() {
+    let lab = Lab::new();
+    let job = examples().join("job.yaml");
+    let (job, plugins) = (job.to_str().unwrap(), examples());
+    let plan = |more: &[&str]| {
+        lab.oyez(&[&["plan", job, "--plugins", plugins.to_str().unwrap()], more].concat()).ended(0)
+    };
+    let text = plan(&[]).text();
+    for said in ["targets of the plugin shelf", "text: <ID> waited <wait.waited> s"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let json = plan(&["--target", "box-1", "--format", "json"]).json();
+    assert_eq!(json["tests"][0]["target_manager"]["name"], "shelf");
+    assert_eq!(json["expanded"][0]["steps"][1]["parameters"]["text"][0], "box-1 waited <wait.waited> s");
+}
+
+#[test]
 fn a_plugin_is_checked_with_a_line_for_each_case() {
     let lab = Lab::new();
     let stopwatch = examples().join("stopwatch");

@@ -209,3 +209,44 @@ fn a_plan_shows_targets_and_steps_and_makes_no_store() {
     assert_eq!(plan["tests"][0]["steps"][0]["label"], "hi");
     assert!(!lab.path("store").exists());
 }
+
+#[test]
+fn a_plan_shows_every_parameter_as_one_target_gets_it() {
+    let lab = Lab::new();
+    let steps = [
+        "{name: variables, label: v, parameters: {x: [abc]}}",
+        "{name: echo, label: hi, parameters: {text: ['I am {{ .ID }}, {{ StringVar \"v.x\" }}']}}",
+        "{name: cmd, label: c, parameters: {executable: [echo], args: ['{{ .Nope }}', '{{ .ID }}']}}",
+    ];
+    lab.write("job.yaml", descriptor(&["T1", "T2"], &steps));
+    let first = lab.oyez(&["plan", "job.yaml", "--data", "elsewhere"]).ended(0);
+    for said in
+        ["as T1 gets them", "text: I am T1, abc", "args[0]: it would fail", "can't evaluate field Nope"]
+    {
+        assert!(first.text().contains(said), "{said}: {}", first.text());
+    }
+    assert!(!lab.path("elsewhere").exists());
+    let plan = lab.oyez(&["plan", "job.yaml", "--target", "T2", "--format", "json"]).ended(0).json();
+    let steps = &plan["expanded"][0]["steps"];
+    assert_eq!(steps[1]["parameters"]["text"][0], "I am T2, abc", "{plan:#}");
+    assert_eq!(steps[2]["parameters"]["args"][1], "T2");
+    assert_eq!(steps[2]["errors"][0]["parameter"], "args[0]");
+    let wrong = lab.oyez(&["plan", "job.yaml", "--target", "T3"]).ended(2);
+    assert!(wrong.err.contains("there are T1, T2"), "{}", wrong.err);
+}
+
+#[test]
+fn a_mistake_in_yaml_has_its_line_and_column() {
+    let lab = Lab::new();
+    let text = descriptor(&["T1"], &["{name: ecoh, label: hi, parameters: {text: [a]}}"]);
+    let (at, _) = text.match_indices("ecoh").next().unwrap();
+    let line = text[..at].matches('\n').count() + 1;
+    let column = at - text[..at].rfind('\n').map_or(0, |end| end + 1) + 1;
+    lab.write("job.yaml", text);
+    let done = lab.oyez(&["plan", "job.yaml"]).ended(2);
+    assert!(
+        done.err.contains(&format!("job.yaml:{line}:{column}: TestDescriptors[0].Steps[0].name:")),
+        "{}",
+        done.err
+    );
+}

@@ -144,3 +144,33 @@ fn a_list_comes_page_by_page() {
     assert_eq!(list(&["--limit", "2", "--tag", "t"]), [5, 4]);
     assert_eq!(list(&["--of-server", "nobody"]), [0; 0]);
 }
+
+#[test]
+fn a_server_plans_as_the_command_does_here() {
+    let lab = Lab::new();
+    let server = serve(&lab, &[]);
+    let greet = "{name: echo, label: hi, parameters: {text: ['I am {{ .ID }}']}}";
+    lab.write(
+        "job.yaml",
+        descriptor(&["T1", "T2"], &[greet, "{name: echo, label: no, parameters: {text: ['{{ .No }}']}}"]),
+    );
+    for arguments in [&["plan", "job.yaml"][..], &["plan", "job.yaml", "--target", "T2", "--format", "jsonl"]]
+    {
+        let (there, here) = (server.oyez(&lab, arguments).ended(0), lab.oyez(arguments).ended(0));
+        assert_eq!((there.text(), there.err), (here.text(), here.err));
+    }
+    let there = server.oyez(&lab, &["plan", "job.yaml"]).ended(0);
+    assert!(
+        there.text().contains("text: I am T1") && there.text().contains("it would fail"),
+        "{}",
+        there.text()
+    );
+    let wrong = server.oyez(&lab, &["plan", "job.yaml", "--target", "T9"]).ended(2);
+    assert!(wrong.err.contains("there are T1, T2"), "{}", wrong.err);
+    lab.write("job.yaml", "JobName: 7\n");
+    let (there, here) =
+        (server.oyez(&lab, &["plan", "job.yaml"]).ended(2), lab.oyez(&["plan", "job.yaml"]).ended(2));
+    assert_eq!(there.err, here.err);
+    assert!(there.err.contains("job.yaml:1:10:"), "{}", there.err);
+    assert_eq!(server.oyez(&lab, &["list", "--format", "json"]).ended(0).json(), serde_json::json!([]));
+}

@@ -123,3 +123,72 @@ fn a_server_that_is_killed_again_and_again_brings_its_jobs_to_their_end() {
         (held == serde_json::json!([])).then_some(())
     });
 }
+
+/// A job whose steps, clean-up and targets come from files, which are gone as soon as it was submitted.
+fn with_files_that_are_gone(lab: &Lab, server: &crate::serve::Server) {
+    lab.write(
+        "steps.json",
+        r#"{"steps": [
+        {"name": "sleep", "label": "first", "parameters": {"duration": ["400ms"]}},
+        {"name": "sleep", "label": "second", "parameters": {"duration": ["400ms"]}}]}"#,
+    );
+    lab.write(
+        "cleanup.json",
+        r#"{"steps": [{"name": "echo", "label": "bye", "parameters": {"text": ["bye {{ .ID }}"]}}]}"#,
+    );
+    let job = format!(
+        "JobName: gone\nVersion: '1.0'\nRuns: 2\nTestDescriptors:\n  - TargetManagerName: TargetList\n    \
+         TargetManagerAcquireParameters: {{Targets: [{{ID: T1}}, {{ID: T2}}]}}\n    \
+         TargetManagerReleaseParameters: {{}}\n    TestFetcherName: URI\n    \
+         TestFetcherFetchParameters: {{TestName: A, URI: 'file://{}'}}\n    CleanupFetcherName: URI\n    \
+         CleanupFetcherFetchParameters: {{URI: '{}'}}\nReporting:\n  \
+         RunReporters: [{{Name: TargetSuccess, Parameters: {{SuccessExpression: '=100%'}}}}]\n",
+        lab.path("steps.json").display(),
+        lab.path("cleanup.json").display(),
+    );
+    lab.write("job.yaml", job);
+    server.oyez(lab, &["submit", "job.yaml"]).ended(0);
+    for name in ["steps.json", "cleanup.json"] {
+        std::fs::remove_file(lab.path(name)).unwrap();
+    }
+    lab.wait_for("target_in");
+}
+
+fn assert_each_step_once(lab: &Lab, server: &crate::serve::Server) {
+    let job = poll("it does not come to its end", || {
+        let job = server.job(lab, "1");
+        (job["state"] == "Completed").then_some(job)
+    });
+    assert_eq!((&job["verdict"], &job["complete"]), (&"success".into(), &"yes".into()), "{job:#}");
+    let course = course(lab);
+    for label in ["first", "second", "bye"] {
+        let count = course.iter().filter(|line| **line == format!("{label} TargetOut")).count();
+        assert_eq!(count, 4, "{label}: {course:#?}");
+    }
+    // What is asked of it needs no file either, nor does doing it again.
+    server.oyez(lab, &["status", "1"]).ended(0);
+    let again = server.oyez(lab, &["retry", "1"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+}
+
+#[test]
+fn a_killed_servers_job_goes_on_although_the_files_of_its_steps_are_gone() {
+    let lab = Lab::new();
+    let mut server = serve(&lab, &["--server-id", "labsrv"]);
+    with_files_that_are_gone(&lab, &server);
+    server.running.kill();
+    drop(server);
+    let server = serve(&lab, &["--server-id", "labsrv"]);
+    assert_each_step_once(&lab, &server);
+}
+
+#[test]
+fn a_paused_job_goes_on_although_the_files_of_its_steps_are_gone() {
+    let lab = Lab::new();
+    let server = serve(&lab, &[]);
+    with_files_that_are_gone(&lab, &server);
+    server.oyez(&lab, &["pause", "1"]).ended(0);
+    poll("it does not pause", || (server.job(&lab, "1")["state"] == "Paused").then_some(()));
+    server.oyez(&lab, &["resume", "1"]).ended(0);
+    assert_each_step_once(&lab, &server);
+}

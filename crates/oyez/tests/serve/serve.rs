@@ -17,7 +17,11 @@ pub struct Server {
 pub fn serve(lab: &Lab, arguments: &[&str]) -> Server {
     let free: &[&str] = if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
     let all: Vec<&str> = ["serve"].iter().chain(free).chain(arguments).copied().collect();
-    let mut running = lab.start(&all);
+    ready(lab.start(&all))
+}
+
+/// Waits until a server that was started says where it listens.
+pub fn ready(mut running: Running) -> Server {
     let mut said = BufReader::new(running.stdout());
     let mut line = String::new();
     said.read_line(&mut line).unwrap();

@@ -163,7 +163,7 @@ fn contests_event(artifact: &Artifact) -> Option<(&'static str, String)> {
         What::Step { id, what } => {
             payload.step_id = Some(id);
             match what {
-                StepWhat::Start { name } => {
+                StepWhat::Start { name, .. } => {
                     payload.name = Some(name);
                     "StepStart"
                 }

@@ -242,8 +242,14 @@ fn sections() -> Vec<(u32, BoxedStrategy<EventBody>)> {
 
 /// Targets and their visits.
 fn targets() -> Vec<(u32, BoxedStrategy<EventBody>)> {
-    let target = (text(), option::of(text()), option::of(text()), option::of(text()))
-        .prop_map(|(id, fqdn, primary_ipv4, primary_ipv6)| Target { id, fqdn, primary_ipv4, primary_ipv6 });
+    let target = (text(), option::of(text()), option::of(text()), option::of(text()), option::of(json()))
+        .prop_map(|(id, fqdn, primary_ipv4, primary_ipv6, manager_state)| Target {
+            id,
+            fqdn,
+            primary_ipv4,
+            primary_ipv6,
+            manager_state,
+        });
     let locks = vec![LockChange::Taken, LockChange::Lost, LockChange::Released];
     vec![
         (4, body!(TargetAcquired { id: node(), test: at(), target: target })),
@@ -293,6 +299,8 @@ fn hanging() -> Vec<(u32, BoxedStrategy<EventBody>)> {
                 unit: option::of(text()),
                 low: option::of(-1e300..1e300f64),
                 high: option::of(-1e300..1e300f64),
+                at: time(),
+                index: option::of(any::<u64>()),
             }),
         ),
         (

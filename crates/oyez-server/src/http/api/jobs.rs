@@ -82,7 +82,7 @@ fn requestor(name: Option<&str>) -> Result<String, Problem> {
 }
 
 /// How the descriptor is written; found out when the header does not say.
-fn format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
+pub(super) fn format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
     let text = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
     let Some(text) = text else { return Ok(None) };
     match text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {

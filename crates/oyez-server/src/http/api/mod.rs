@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`types`] | what goes over the wire |
 //! | `jobs` | submit, list, look at one |
+//! | `plan` | what a descriptor would run |
 //! | `control` | stop, pause, resume, retry |
 //! | `events` | a job's events, followed |
 //! | [`frames`] | their form for programs of ours |
@@ -21,6 +22,7 @@ pub mod frames;
 mod jobs;
 pub mod logs;
 pub mod openapi;
+mod plan;
 mod query;
 mod report;
 pub mod tags;
@@ -43,6 +45,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1/version", get(jobs::version))
         .route("/v1/openapi.json", get(openapi::served))
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
+        .route("/v1/plan", post(plan::plan))
         .route("/v1/jobs/{id}", get(jobs::one))
         .route("/v1/jobs/{id}/tests", get(tests::served))
         .route("/v1/jobs/{id}/events", get(events::follow))

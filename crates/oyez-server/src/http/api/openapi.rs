@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{control, events, jobs, logs, report, tags, targets, tests, types};
+use super::{control, events, jobs, logs, plan, report, tags, targets, tests, types};
 use crate::http::problem;
 
 #[derive(OpenApi)]
@@ -16,6 +16,7 @@ use crate::http::problem;
     ),
     paths(
         jobs::submit,
+        plan::plan,
         jobs::list,
         jobs::one,
         tests::served,
@@ -41,6 +42,7 @@ use crate::http::problem;
         tags::TaggedJob,
         tags::TaggedJobs,
         tags::Tags,
+        plan::PlannedJob,
         targets::Hand,
         targets::Note,
         targets::Notes,

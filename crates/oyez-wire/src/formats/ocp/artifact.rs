@@ -51,6 +51,8 @@ pub enum StepWhat {
     Start {
         /// Its name.
         name: String,
+        /// Whatever else stands there.
+        rest: Vec<(Value, Value)>,
     },
     /// It ends.
     End {
@@ -208,7 +210,9 @@ pub struct SeriesElement {
     pub index: Option<u64>,
     /// How much.
     pub value: Value,
-    /// Metadata, its own time, and whatever else stands there.
+    /// When it was measured, as it was said.
+    pub at: Option<String>,
+    /// Metadata, and whatever else stands there.
     pub rest: Vec<(Value, Value)>,
 }
 
@@ -309,7 +313,8 @@ fn step_artifact(mut step: Map<String, Json>) -> What {
     let id = text(&mut step, "testStepId").unwrap_or_default();
     let mut take = |name: &str| object(&mut step, name);
     let what = if let Some(mut start) = take("testStepStart") {
-        StepWhat::Start { name: text(&mut start, "name").unwrap_or_default() }
+        let name = text(&mut start, "name").unwrap_or_default();
+        StepWhat::Start { name, rest: pairs(start) }
     } else if let Some(mut end) = take("testStepEnd") {
         StepWhat::End { status: status(&mut end), name: text(&mut end, "name") }
     } else if let Some(measurement) = take("measurement") {
@@ -327,6 +332,7 @@ fn step_artifact(mut step: Map<String, Json>) -> What {
             series: text(&mut element, "measurementSeriesId").unwrap_or_default(),
             index: element.remove("index").as_ref().and_then(|index| number(Some(index))),
             value: value(element.remove("value").unwrap_or(Json::Null)),
+            at: text(&mut element, "timestamp"),
             rest: pairs(element),
         })
     } else if let Some(mut end) = take("measurementSeriesEnd") {
@@ -364,18 +370,20 @@ fn measured(mut map: Map<String, Json>) -> Measured {
     }
 }
 
-/// The validators that are a range; all of them stay where they are.
+/// The validators that are a range, or one number; all of them stay where they are.
 fn bounds(map: &Map<String, Json>) -> Vec<Bound> {
     let validators = map.get("validators").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-    let bound = |validator: &Json| {
-        let value = validator.get("value")?.as_f64()?;
-        match validator.get("type")?.as_str()? {
-            "GREATER_THAN" | "GREATER_THAN_OR_EQUAL" => Some(Bound::Low(value)),
-            "LESS_THAN" | "LESS_THAN_OR_EQUAL" => Some(Bound::High(value)),
-            _ => None,
+    let mut bounds = Vec::new();
+    for validator in validators {
+        let Some(value) = validator.get("value").and_then(Json::as_f64) else { continue };
+        match validator.get("type").and_then(Json::as_str) {
+            Some("GREATER_THAN" | "GREATER_THAN_OR_EQUAL") => bounds.push(Bound::Low(value)),
+            Some("LESS_THAN" | "LESS_THAN_OR_EQUAL") => bounds.push(Bound::High(value)),
+            Some("EQUAL") => bounds.extend([Bound::Low(value), Bound::High(value)]),
+            _ => {}
         }
-    };
-    validators.iter().filter_map(bound).collect()
+    }
+    bounds
 }
 
 fn read_diagnosis(map: Map<String, Json>) -> Diagnosis {
@@ -419,9 +427,13 @@ fn status(map: &mut Map<String, Json>) -> Status {
 }
 
 fn object(map: &mut Map<String, Json>, name: &str) -> Option<Map<String, Json>> {
-    match map.get_mut(name) {
-        Some(Json::Object(inner)) => Some(std::mem::take(inner)),
-        _ => None,
+    match map.remove(name) {
+        Some(Json::Object(inner)) => Some(inner),
+        Some(other) => {
+            map.insert(name.to_owned(), other);
+            None
+        }
+        None => None,
     }
 }
 

@@ -3,36 +3,51 @@
 //! * A step fails when a diagnosis in it says FAIL, and is errored when it ends so; a run ends as it says.
 //! * Validators that are a range become the measurement's range; all of them stand in a detail beside it, with the hardware
 //!   and whatever else is said, because a range cannot hold "not equal" or a pattern.
+//! * The elements of a series may come in any order: each has its place and its own time; a series whose end does not come,
+//!   or counts others than came, is cut off.
 //! * A file is named in a detail with its address: it lies where the diagnostic ran, and nothing goes there by itself.
 
 use std::collections::HashMap;
 
 use oyez_model::event::{
-    EventBody, LogText, Measurement, SectionDetail, SectionStarted, SectionStopped, SourceCut, Stream,
+    EventBody, LogText, Measurement, SectionStarted, SectionStopped, SourceCut, Stream, TestStarted,
+    TestStopped,
 };
 use oyez_model::{Outcome, SectionRef, Time, Value};
 
 use super::artifact::{
-    Artifact, Bound, Diagnosis, Fault, Log, RunEnd, RunStart, Status, StepWhat, TestResult, Verdict, What,
+    Artifact, Diagnosis, RunEnd, RunStart, SeriesElement, Status, StepWhat, TestResult, Verdict, What,
 };
 use super::reader::Item;
+use super::series::{OpenSeries, cut_series};
+use super::write::{clipped, detail, named, range, write_case_of_run, write_fault, write_log};
 
 /// Where the events go.
 pub type Sink<'a> = &'a mut dyn FnMut(EventBody);
 
 /// So many steps, and so many series, are open at once; what belongs to further ones is said of the run.
 const MOST_OPEN: usize = 10_000;
-/// Names, units and ids have at most so many characters.
-const LONGEST_NAME: usize = 1_000;
 /// So many gaps are said one by one.
 const MOST_GAPS: u32 = 100;
 
-/// Turns the output of one diagnostic into events below a section.
+/// What a diagnostic's run becomes.
+#[derive(Clone, Copy, Debug)]
+enum Home {
+    /// A section below this one.
+    Section(SectionRef),
+    /// A test of this run, and its steps are the cases. What is said outside of any run is said of `beside`.
+    Tests { run: SectionRef, beside: SectionRef, index: u32 },
+}
+
+/// Turns the output of one diagnostic into events.
 #[derive(Debug)]
 pub struct Run {
-    section: SectionRef,
-    /// The section of the run that is open.
-    run: Option<u64>,
+    home: Home,
+    /// The section or test of the run that is open, and the run's name.
+    run: Option<(u64, String)>,
+    has_begun: bool,
+    /// A step of the open run says what is wrong.
+    is_explained: bool,
     steps: HashMap<String, Step>,
     series: HashMap<(String, String), OpenSeries>,
     /// The last number that was seen.
@@ -49,24 +64,26 @@ struct Step {
     failed: Option<String>,
 }
 
-#[derive(Debug)]
-struct OpenSeries {
-    name: String,
-    unit: Option<String>,
-    low: Option<f64>,
-    high: Option<f64>,
-    elements: u64,
-    next: u64,
-    has_gap: bool,
-}
-
 impl Run {
     /// What comes hangs below `section`.
     #[must_use]
     pub fn new(section: SectionRef) -> Self {
+        Run::at(Home::Section(section))
+    }
+
+    /// Each run that comes is a test of `run`, the first with `index`, and its steps are the test's cases. What stands
+    /// outside of any run hangs below `beside`.
+    #[must_use]
+    pub fn of_tests(run: SectionRef, beside: SectionRef, index: u32) -> Self {
+        Run::at(Home::Tests { run, beside, index })
+    }
+
+    fn at(home: Home) -> Self {
         Run {
-            section,
+            home,
             run: None,
+            has_begun: false,
+            is_explained: false,
             steps: HashMap::new(),
             series: HashMap::new(),
             sequence: None,
@@ -93,6 +110,16 @@ impl Run {
         }
     }
 
+    /// Why this is not the whole output of a diagnostic; `None` when all that began has ended.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<String> {
+        match &self.run {
+            Some((_, name)) => Some(format!("the output ends within the run {name}")),
+            None if self.has_begun => None,
+            None => Some("no run of a diagnostic is in it".to_owned()),
+        }
+    }
+
     /// The output has ended: what is open stays open, for nobody knows how it would have ended.
     pub fn end(&mut self) {
         self.run = None;
@@ -102,7 +129,11 @@ impl Run {
 
     /// The section of the run, or what it would hang below.
     fn here(&self) -> SectionRef {
-        self.run.map_or(self.section, SectionRef::own)
+        match (&self.run, self.home) {
+            (Some((id, _)), _) => SectionRef::own(*id),
+            (None, Home::Section(section)) => section,
+            (None, Home::Tests { beside, .. }) => beside,
+        }
     }
 
     fn artifact(&mut self, artifact: Artifact, node: &mut dyn FnMut() -> u64, out: Sink<'_>) {
@@ -121,7 +152,7 @@ impl Run {
                 }
             }
             What::RunStart(start) => self.run_start(start, at, node, out),
-            What::RunEnd(end) => self.run_end(end, at, out),
+            What::RunEnd(end) => self.run_end(end, at, node, out),
             What::RunLog(log) => write_log(self.here(), log, out),
             What::RunError(error) => write_fault(self.here(), error, out),
             What::Step { id, what } => self.step(id, what, at, node, out),
@@ -164,27 +195,44 @@ impl Run {
     fn run_start(&mut self, start: RunStart, at: Option<i64>, node: &mut dyn FnMut() -> u64, out: Sink<'_>) {
         self.end();
         let id = node();
+        (self.has_begun, self.is_explained) = (true, false);
         let RunStart { name, version, command_line, parameters, rest } = start;
         let mut extra = Vec::new();
         for (key, text) in [("version", version), ("commandLine", command_line)] {
             extra.extend(text.map(|text| (Value::text(key), Value::Text(text))));
         }
-        extra.extend(rest);
-        out(SectionStarted {
-            id,
-            parent: self.section,
-            r#type: "TestRun".to_owned(),
-            name: named(name, "(run without a name)"),
-            began: at,
-            parameters,
-            extra: (!extra.is_empty()).then_some(Value::Map(extra)),
-            ..Default::default()
+        let name = named(name, "(run without a name)");
+        self.run = Some((id, name.clone()));
+        match &mut self.home {
+            Home::Section(section) => {
+                extra.extend(rest);
+                out(SectionStarted {
+                    id,
+                    parent: *section,
+                    r#type: "TestRun".to_owned(),
+                    name,
+                    began: at,
+                    parameters,
+                    extra: (!extra.is_empty()).then_some(Value::Map(extra)),
+                    ..Default::default()
+                }
+                .into());
+            }
+            Home::Tests { run, index, .. } => {
+                let (parent, place) = (*run, *index);
+                *index = index.saturating_add(1);
+                out(TestStarted { id, parent, name, index: place, began: at, ..Default::default() }.into());
+                // A test has no place of its own for what stands here.
+                extra.extend(parameters.map(|parameters| (Value::text("parameters"), parameters)));
+                extra.extend(rest);
+                if !extra.is_empty() {
+                    detail(SectionRef::own(id), "testRunStart", Value::Map(extra), out);
+                }
+            }
         }
-        .into());
-        self.run = Some(id);
     }
 
-    fn run_end(&mut self, end: RunEnd, at: Option<i64>, out: Sink<'_>) {
+    fn run_end(&mut self, end: RunEnd, at: Option<i64>, node: &mut dyn FnMut() -> u64, out: Sink<'_>) {
         let outcome = match (&end.status, &end.result) {
             (Status::Complete, TestResult::Pass) => Some(Outcome::Passed),
             (Status::Complete, TestResult::Fail) => Some(Outcome::Failed),
@@ -196,14 +244,25 @@ impl Run {
         if end.status == Status::Complete {
             self.result = Some(end.result);
         }
-        let Some(id) = self.run else { return };
+        let Some((id, _)) = self.run.take() else { return };
+        let open = std::mem::take(&mut self.series);
+        cut_series(SectionRef::own(id), open.into_values(), out);
         let reason = match outcome {
             None => Some("its end says neither how it went nor what it found".to_owned()),
             Some(Outcome::Errored) => Some("it ended with status ERROR".to_owned()),
             _ => None,
         };
-        out(SectionStopped { id: SectionRef::own(id), outcome, reason, ended: at, ..Default::default() }
-            .into());
+        let id = SectionRef::own(id);
+        let bad = outcome.filter(|outcome| matches!(outcome, Outcome::Failed | Outcome::Errored));
+        if matches!(self.home, Home::Tests { .. }) && bad.is_some() && !self.is_explained {
+            write_case_of_run(id, node(), (bad, reason.clone()), at, out);
+        }
+        out(match self.home {
+            Home::Section(_) => {
+                SectionStopped { id, outcome, reason, ended: at, ..Default::default() }.into()
+            }
+            Home::Tests { .. } => TestStopped { id, outcome, reason, ended: at, ..Default::default() }.into(),
+        });
         self.end();
     }
 
@@ -216,8 +275,8 @@ impl Run {
         out: Sink<'_>,
     ) {
         let id = clipped(id);
-        if let StepWhat::Start { name } = what {
-            return self.step_start(id, name, at, node, out);
+        if let StepWhat::Start { name, rest } = what {
+            return self.step_start(id, (name, rest), at, node, out);
         }
         let here = self.steps.get(&id).map_or_else(|| self.here(), |step| SectionRef::own(step.id));
         match what {
@@ -233,7 +292,8 @@ impl Run {
                     detail(here, "measurement", Value::Map(rest), out);
                 }
                 let unit = m.unit.map(clipped);
-                out(Measurement { id: here, name, value: m.value, unit, low, high }.into());
+                let (value, at, index) = (m.value, None, None);
+                out(Measurement { id: here, name, value, unit, low, high, at, index }.into());
             }
             StepWhat::SeriesStart(series) => {
                 let (low, high) = range(&series.bounds);
@@ -245,44 +305,14 @@ impl Run {
                 }
                 if self.series.len() < MOST_OPEN {
                     let unit = series.unit.map(clipped);
-                    let (elements, next, has_gap) = (0, 0, false);
-                    let open = OpenSeries { name, unit, low, high, elements, next, has_gap };
+                    let open = OpenSeries { name, unit, low, high, elements: 0, places: 0 };
                     self.series.insert((id, clipped(series.id)), open);
                 }
             }
-            StepWhat::SeriesElement(element) => {
-                let key = (id, clipped(element.series));
-                let measurement = match self.series.get_mut(&key) {
-                    Some(series) => {
-                        series.elements += 1;
-                        let index = element.index.unwrap_or(series.next);
-                        series.has_gap |= index != series.next;
-                        series.next = index.saturating_add(1);
-                        let (name, unit) = (series.name.clone(), series.unit.clone());
-                        let (low, high) = (series.low, series.high);
-                        Measurement { id: here, name, value: element.value, unit, low, high }
-                    }
-                    // Its start was lost, so that only its id is left for a name.
-                    None => {
-                        let name = named(key.1, "(without a name)");
-                        Measurement {
-                            id: here,
-                            name,
-                            value: element.value,
-                            unit: None,
-                            low: None,
-                            high: None,
-                        }
-                    }
-                };
-                out(measurement.into());
-            }
+            StepWhat::SeriesElement(element) => self.series_element(id, here, element, out),
             StepWhat::SeriesEnd(end) => {
                 let Some(series) = self.series.remove(&(id, clipped(end.series))) else { return };
-                let total = end.total.unwrap_or(series.elements);
-                if series.has_gap || total != series.elements {
-                    let (name, count) = (series.name, series.elements);
-                    let reason = format!("{count} of {total} measurements of the series {name} came");
+                if let Some(reason) = series.missing(end.total) {
                     out(SourceCut { id: here, reason }.into());
                 }
             }
@@ -297,10 +327,34 @@ impl Run {
         }
     }
 
+    fn series_element(&mut self, step: String, here: SectionRef, element: SeriesElement, out: Sink<'_>) {
+        let SeriesElement { series, index, value, at, rest } = element;
+        let key = (step, clipped(series));
+        let at = at.and_then(|text| text.parse::<Time>().ok()).map(|time| time.0);
+        let (name, unit, low, high) = match self.series.get_mut(&key) {
+            Some(series) => {
+                series.places += u128::from(index.unwrap_or(series.elements));
+                series.elements += 1;
+                (series.name.clone(), series.unit.clone(), series.low, series.high)
+            }
+            // Its start was lost, so that only its id is left for a name.
+            None => (named(key.1, "(without a name)"), None, None, None),
+        };
+        if !rest.is_empty() {
+            let mut said = vec![(Value::text("name"), Value::Text(name.clone()))];
+            said.extend(
+                index.and_then(|i| i64::try_from(i).ok()).map(|i| (Value::text("index"), Value::Int(i))),
+            );
+            said.extend(rest);
+            detail(here, "measurementSeriesElement", Value::Map(said), out);
+        }
+        out(Measurement { id: here, name, value, unit, low, high, at, index }.into());
+    }
+
     fn step_start(
         &mut self,
         id: String,
-        name: String,
+        (name, rest): (String, Vec<(Value, Value)>),
         at: Option<i64>,
         node: &mut dyn FnMut() -> u64,
         out: Sink<'_>,
@@ -315,6 +369,7 @@ impl Run {
             r#type: "Step".to_owned(),
             name: named(name, "(step without a name)"),
             began: at,
+            extra: (!rest.is_empty()).then_some(Value::Map(rest)),
             peer_id: Some(id.clone()),
             ..Default::default()
         }
@@ -324,6 +379,8 @@ impl Run {
 
     fn step_end(&mut self, id: &str, status: &Status, at: Option<i64>, out: Sink<'_>) {
         let Some(step) = self.steps.remove(id) else { return };
+        let open = self.series.extract_if(|(of, _), _| of == id).map(|(_, series)| series);
+        cut_series(SectionRef::own(step.id), open, out);
         let (outcome, reason) = match (status, step.failed) {
             (Status::Error, failed) => (
                 Some(Outcome::Errored),
@@ -334,6 +391,7 @@ impl Run {
             (Status::Skip, None) => (Some(Outcome::Skipped), None),
             (Status::Unknown(_), None) => (None, None),
         };
+        self.is_explained |= matches!(outcome, Some(Outcome::Failed | Outcome::Errored));
         let id = SectionRef::own(step.id);
         out(SectionStopped { id, outcome, reason, ended: at, ..Default::default() }.into());
     }
@@ -349,49 +407,5 @@ impl Run {
             });
         }
         detail(here, "diagnosis", Value::Map(all), out);
-    }
-}
-
-fn range(bounds: &[Bound]) -> (Option<f64>, Option<f64>) {
-    let (mut low, mut high) = (None, None);
-    for bound in bounds {
-        // Of several the narrowest.
-        match bound {
-            Bound::Low(value) => low = Some(low.map_or(*value, |low: f64| low.max(*value))),
-            Bound::High(value) => high = Some(high.map_or(*value, |high: f64| high.min(*value))),
-        }
-    }
-    (low, high)
-}
-
-fn write_log(id: SectionRef, log: Log, out: Sink<'_>) {
-    let place = match log.source {
-        Some((file, Some(line))) => format!(" ({file}:{line})"),
-        Some((file, None)) => format!(" ({file})"),
-        None => String::new(),
-    };
-    let text = format!("{}{place}\n", log.message).into_bytes().into();
-    out(LogText { id, stream: Stream::Log, text, level: log.severity.map(clipped) }.into());
-}
-
-fn write_fault(id: SectionRef, fault: Fault, out: Sink<'_>) {
-    let said = fault.message.map_or_else(String::new, |message| format!(": {message}"));
-    let text = format!("{}{said}\n", fault.symptom).into_bytes().into();
-    out(LogText { id, stream: Stream::Log, text, level: Some("ERROR".to_owned()) }.into());
-    detail(id, "error", Value::Map(fault.all), out);
-}
-
-fn detail(id: SectionRef, name: &str, value: Value, out: Sink<'_>) {
-    out(SectionDetail { id, detail: Value::Map(vec![(Value::text(name), value)]) }.into());
-}
-
-fn named(name: String, without: &str) -> String {
-    if name.is_empty() { without.to_owned() } else { clipped(name) }
-}
-
-fn clipped(text: String) -> String {
-    match text.char_indices().nth(LONGEST_NAME) {
-        Some((at, _)) => text[..at].to_owned(),
-        None => text,
     }
 }

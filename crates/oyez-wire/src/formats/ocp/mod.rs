@@ -27,6 +27,8 @@
 mod artifact;
 mod events;
 mod reader;
+mod series;
+mod write;
 
 pub use artifact::{
     Artifact, Bound, Diagnosis, Fault, File, Log, Measured, RunEnd, RunStart, Series, SeriesElement,

@@ -38,6 +38,7 @@ const STALLED: Duration = Duration::from_secs(5);
   oyez exec -- make test
   oyez exec --parse junit=report.xml -- pytest --junitxml=report.xml
   oyez exec --parse 'junit=target/**/TEST-*.xml' --name nightly --guid $BUILD_ID -- mvn verify
+  oyez exec --parse ocp=fans.jsonl -- sh -c 'fans --all > fans.jsonl'
 
 The exit code is the command's own: 127 when it was not found, 126 when it cannot be executed, 128+n after signal n.
 `oyez report latest --format html --out report.html` shows what was kept.")]
@@ -45,7 +46,7 @@ pub struct Args {
     #[command(flatten)]
     place: place::Place,
     /// Read test results when the command has ended: FORMAT=FILE, where FILE may be a glob; may be repeated.
-    /// Formats: junit
+    /// Formats: junit, ocp
     #[arg(long, value_name = "FORMAT=FILE")]
     parse: Vec<Source>,
     /// The job's name [default: the command]

@@ -227,7 +227,10 @@ impl Recorder {
     }
 
     /// Keeps what waits; trouble that may pass is waited for.
-    async fn flush(&mut self) -> Result<(), CommandError> {
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    pub async fn flush(&mut self) -> Result<(), CommandError> {
         while !self.waiting.is_empty() {
             let n = self.waiting.len().min(BATCH);
             let (store, job, events) = (&self.store, self.job, &self.waiting[..n]);

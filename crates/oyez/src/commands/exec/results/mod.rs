@@ -1,15 +1,15 @@
 //! Test results that the command left in files: found, read, and recorded as tests of its run.
 
+mod junit;
+mod ocp;
+
 use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use oyez_model::SectionRef;
 use oyez_model::event::SourceCut;
-use oyez_store::{Clock, SystemClock};
-use oyez_wire::formats::junit::{JunitError, Reader, Tests};
 
 use super::record::Recorder;
 use crate::error::CommandError;
@@ -19,24 +19,39 @@ const FILES: usize = 100_000;
 /// A file's time may be a little older than the run: some file systems keep whole seconds only.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// What a file's bytes mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Junit,
+    Ocp,
+}
+
+/// The formats by their names, each with a file's name as an example.
+const FORMATS: [(&str, Format, &str); 2] =
+    [("junit", Format::Junit, "report.xml"), ("ocp", Format::Ocp, "report.jsonl")];
+
 /// A format and the files that are in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
+    format: Format,
     pattern: String,
 }
 
 impl FromStr for Source {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some(("junit", pattern)) if !pattern.is_empty() => {
-                glob::Pattern::new(pattern).map_err(|e| format!("'{pattern}' is not a file or glob: {e}"))?;
-                Ok(Source { pattern: pattern.to_owned() })
-            }
-            Some(("junit", _)) => Err("which file? for example --parse junit=report.xml".to_owned()),
-            Some((format, _)) => Err(format!("'{format}' is not a format that can be read; known: junit")),
-            None => Err(format!("'{text}' is not FORMAT=FILE; for example junit={text}")),
+        let Some((name, pattern)) = text.split_once('=') else {
+            return Err(format!("'{text}' is not FORMAT=FILE; for example junit={text}"));
+        };
+        let Some((_, format, example)) = FORMATS.iter().find(|(known, ..)| *known == name) else {
+            let known = FORMATS.map(|(known, ..)| known).join(", ");
+            return Err(format!("'{name}' is not a format that can be read; known: {known}"));
+        };
+        if pattern.is_empty() {
+            return Err(format!("which file? for example --parse {name}={example}"));
         }
+        glob::Pattern::new(pattern).map_err(|e| format!("'{pattern}' is not a file or glob: {e}"))?;
+        Ok(Source { format: *format, pattern: pattern.to_owned() })
     }
 }
 
@@ -71,7 +86,10 @@ pub async fn read(
             continue;
         }
         match File::open(&path) {
-            Ok(file) => one(recorder, BufReader::with_capacity(1 << 16, file), &name, nodes).await?,
+            Ok(file) => match source.format {
+                Format::Junit => junit::read(recorder, file, &name, nodes).await?,
+                Format::Ocp => ocp::read(recorder, file, &name, nodes).await?,
+            },
             Err(e) => recorder.push(cut(format!("{name} cannot be read: {e}"))),
         }
     }
@@ -81,33 +99,4 @@ pub async fn read(
 fn is_older(path: &Path, began: SystemTime) -> bool {
     let changed = std::fs::metadata(path).and_then(|meta| meta.modified());
     changed.is_ok_and(|changed| changed + SLACK < began)
-}
-
-async fn one(
-    recorder: &mut Recorder,
-    file: BufReader<File>,
-    name: &str,
-    nodes: &mut u64,
-) -> Result<(), CommandError> {
-    let mut tests = Tests::new(SectionRef::own(super::job::RUN), *nodes, SystemClock.now());
-    let mut reader = Reader::new(file);
-    let mut failed: Option<JunitError> = None;
-    loop {
-        match reader.next() {
-            None => break,
-            Some(Ok(item)) => tests.item(item, &mut |body| recorder.push(body)),
-            Some(Err(e)) => {
-                failed = Some(e);
-                break;
-            }
-        }
-        recorder.make_room().await?;
-    }
-    let unfinished = reader.unfinished().cloned();
-    tests.end(unfinished, &mut |body| recorder.push(body));
-    *nodes = tests.nodes();
-    if let Some(e) = failed {
-        recorder.push(SourceCut { id: SectionRef::own(super::job::TEST), reason: format!("{name}: {e}") });
-    }
-    Ok(())
 }
