@@ -82,8 +82,9 @@ impl SqliteStore {
     /// There can be no thread.
     pub fn index_in_background(&self, tell: impl Fn(&str) + Send + 'static) -> Result<(), StoreError> {
         let Some(indexer) = self.indexer() else { return Ok(()) };
-        let stopped = self.stopped.clone();
-        let work = move || background::run(&stopped, || indexer.step(), &tell);
+        let (stopped, commits) = (self.stopped.clone(), self.commits.clone());
+        let commits = move || *commits.borrow();
+        let work = move || background::run(&stopped, commits, || indexer.step(), &tell);
         let thread = spawn(&self.path, "oyez-index", work)?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())

@@ -187,11 +187,11 @@ async fn local(args: &Args, verb: Verb, kill: bool) -> Outcome {
     reap::reap(&*store).await?;
     let id = which::one(&*store, &args.id).await?;
     let info = store.job(id).await?;
-    if may(&*store, &info, verb).await? == Who::ThisProcess {
+    if may(&store, &info, verb).await? == Who::ThisProcess {
         store.close().await?;
         return here(args, verb, kill).await;
     }
-    ask(&*store, args, id, asked).await?;
+    ask(&store, args, id, asked).await?;
     let owner = info.owner.as_ref().map_or_else(String::new, |(owner, _)| owner.to_string());
     let what = format!("asked to {} in its journal, which {owner} reads", verb.name());
     let job = Job::from(&store.job(id).await?);

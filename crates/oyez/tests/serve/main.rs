@@ -7,7 +7,6 @@ mod ending;
 mod full;
 mod http;
 mod journal;
-#[expect(dead_code, reason = "not everything that drives the command is needed here")]
 #[path = "../command/lab.rs"]
 mod lab;
 mod refused;

@@ -35,7 +35,6 @@ use crate::http::problem;
         targets::by_hand,
     ),
     components(schemas(
-        plan::PlannedJob,
         logs::LogLine,
         logs::LogLines,
         tags::FinalReport,
@@ -43,6 +42,7 @@ use crate::http::problem;
         tags::TaggedJob,
         tags::TaggedJobs,
         tags::Tags,
+        plan::PlannedJob,
         targets::Hand,
         targets::Note,
         targets::Notes,

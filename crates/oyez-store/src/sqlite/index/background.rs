@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::build::Indexed;
 use crate::error::StoreError;
 
+/// While others write, it rests this many times as long as it works: also a thread of the lowest priority takes its share of
+/// the memory's and the disk's pace.
+const SHARE: u32 = 3;
 /// How long it rests when there was nothing to do.
 const REST: Duration = Duration::from_secs(1);
 /// How long after it could not.
@@ -17,6 +20,7 @@ const NAP: Duration = Duration::from_millis(50);
 /// The thread: steps until it is stopped. What is to be known is told once, not at each try.
 pub(in crate::sqlite) fn run(
     stopped: &Arc<AtomicBool>,
+    commits: impl Fn() -> u64,
     mut step: impl FnMut() -> Result<Indexed, StoreError>,
     tell: &dyn Fn(&str),
 ) {
@@ -25,9 +29,14 @@ pub(in crate::sqlite) fn run(
     let mut told = None;
     while !stopped.load(Ordering::SeqCst) {
         let mut rest = Duration::ZERO;
+        let (begun, before) = (Instant::now(), commits());
         match step() {
             Ok(done) => {
                 told = None;
+                // One of them may be its own.
+                if commits() > before + 1 {
+                    rest = (begun.elapsed() * SHARE).min(REST);
+                }
                 if let Some(why) = done.made_again {
                     tell(&format!(
                         "the index of logs is made again ({why}); searches answer meanwhile, more slowly"

@@ -23,8 +23,12 @@ use crate::search::{Level, Levels};
 
 /// A page holds about so many bytes of log ...
 const PAGE: usize = 64 << 10;
-/// ... and of a running job at least so many.
-const LEAST: usize = 16 << 10;
+/// ... twice as many after so many pages of a job, and again, up to ...
+const GROWS: i64 = 512;
+/// ... this often: so that all pages of a job together hold some 70 GiB.
+const MOST_GROWN: i64 = 8;
+/// Of a running job a page may be smaller, down to this part.
+const LEAST: usize = 4;
 /// So many bytes of log go into the index in one step.
 const STEP: u64 = 2 << 20;
 /// So many jobs are looked at in one step.
@@ -380,7 +384,7 @@ impl Step<'_> {
                 bytes: 0,
             });
             open.add(seq, record, &mut gatherer);
-            if open.bytes < PAGE {
+            if open.bytes < size(reached.pages) {
                 return ControlFlow::Continue(());
             }
             self.done.bytes += open.bytes as u64;
@@ -394,7 +398,7 @@ impl Step<'_> {
             }
             ControlFlow::Continue(())
         })?;
-        if let Some(open) = page.filter(|open| whole || open.bytes >= LEAST) {
+        if let Some(open) = page.filter(|open| whole || open.bytes >= size(reached.pages) / LEAST) {
             self.done.bytes += open.bytes as u64;
             self.written.push((page_id(job, reached.pages), open, gatherer.take()));
             reached.pages += 1;
@@ -461,6 +465,11 @@ impl Page {
             gatherer.line(line);
         });
     }
+}
+
+/// About how many bytes the n-th page of a job holds.
+fn size(n: i64) -> usize {
+    PAGE << (n / GROWS).clamp(0, MOST_GROWN)
 }
 
 /// What is known of an event so that it is known again.

@@ -43,8 +43,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows;
 
-/// Bits of a page's number within its job.
-const PAGE_BITS: u32 = 24;
+/// Bits of a page's number within its job. The index keeps how far it is from page to page, in bytes of seven bits: with
+/// 13, two of them lead from one small job to the next. Pages of a job with many are larger ([`build`]).
+const PAGE_BITS: u32 = 13;
 const MAX_PAGE: i64 = (1 << PAGE_BITS) - 1;
 /// The highest number that a job can have ([`super::chunk`]).
 const MAX_JOB: u64 = (1 << 27) - 1;
