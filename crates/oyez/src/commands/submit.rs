@@ -1,16 +1,20 @@
-//! `oyez submit`: a job for a server.
+//! `oyez submit`: a job for a server, or for whichever takes up what waits in the local store.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use oyez_engine::Format as Written;
-use oyez_model::EventBody;
+use oyez_engine::{Engine, EngineOptions, Format as Written, JobRequest};
 use oyez_model::event::Report;
+use oyez_model::{EventBody, Guid};
 use oyez_report::Format as Document;
 use oyez_server::http::api::types::Job;
+use oyez_store::Store;
+use oyez_wire::contest::request::LONGEST_REQUESTOR;
 
-use crate::commands::run::read_file;
+use crate::commands::run::{read_descriptor, read_file};
 use crate::error::{CommandError, Outcome};
+use crate::programs::Programs;
 use crate::progress::{Display, Style};
 use crate::remote::follow::{Rest, follow};
 use crate::remote::{RemoteError, Server, Submission, Where, job};
@@ -19,7 +23,8 @@ use crate::{ending, exit, place, reports, show};
 /// Submit a job descriptor to a server, which queues and runs it.
 ///
 /// The job is kept when this returns, whatever becomes of this command or of the server. With --wait its progress is shown
-/// until it has ended, and the exit code is the job's own; Ctrl-C leaves the job as it is.
+/// until it has ended, and the exit code is the job's own; Ctrl-C leaves the job as it is. Without --server it waits in the
+/// local store for a server that runs on that, or is started on it later.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   oyez submit job.yaml --server http://127.0.0.1:8080
@@ -32,6 +37,8 @@ pub struct Args {
     remote: Where,
     #[command(flatten)]
     place: place::Place,
+    #[command(flatten)]
+    programs: Programs,
     /// Follow the job until it has ended, and end with its code
     #[arg(long, short)]
     wait: bool,
@@ -68,20 +75,14 @@ pub enum Format {
 
 /// Submits it.
 pub fn run(args: Args) -> Outcome {
-    let Some(server) = args.remote.server(&args.place)? else {
-        return Err(CommandError::Usage(
-            "submit needs a server: start one with `oyez serve`, and name it with --server URL or OYEZ_SERVER; \
-             `oyez run` runs a job here and now"
-                .to_owned(),
-        ));
-    };
+    let Some(server) = args.remote.server(&args.place)? else { return leave_in_line(&args) };
     let (name, descriptor) = read_file(&args.file)?;
     if let Some(out) = &args.out {
         reports::make_folder(out).map_err(|e| CommandError::Usage(format!("{e}; nothing was started")))?;
     }
     let kind = media_type(&args.file);
     let mut requestor = args.requestor.as_str();
-    while requestor.len() > oyez_wire::contest::request::LONGEST_REQUESTOR {
+    while requestor.len() > LONGEST_REQUESTOR {
         requestor = &requestor[..requestor.char_indices().next_back().map_or(0, |(at, _)| at)];
     }
     let (guids, priority) = (&args.guid[..], args.priority);
@@ -95,6 +96,52 @@ pub fn run(args: Args) -> Outcome {
     };
     ending::wrong(&name, &taken.warnings);
     if args.wait { wait(&args, &server, &taken.job) } else { said(&args, &server, &taken.job) }
+}
+
+/// Without a server it waits in the local store for one.
+fn leave_in_line(args: &Args) -> Outcome {
+    let usage = |text: &str| CommandError::Usage(format!("{text}; nothing was started"));
+    if args.wait {
+        return Err(usage(
+            "--wait needs a server, named with --server URL or OYEZ_SERVER; `oyez run` runs a job here and now",
+        ));
+    }
+    let guids =
+        args.guid.iter().map(|text| Guid::new(text.as_str()).map_err(|e| usage(&format!("--guid: {e}"))));
+    let guids = guids.collect::<Result<_, _>>()?;
+    let programs = args.programs.find(&args.place);
+    let read = read_descriptor(&args.file, &programs)?;
+    let request = JobRequest {
+        descriptor_text: read.text,
+        descriptor: read.descriptor,
+        plan: read.plan,
+        requestor: args.requestor.chars().take(LONGEST_REQUESTOR).collect(),
+        guids,
+        host: None,
+        // No server has this name, so that each one looks after its jobs.
+        server_id: Some(String::new()),
+        priority: args.priority,
+        repeats: None,
+    };
+    place::runtime()?.block_on(async {
+        let store = args.place.open()?;
+        let engine =
+            Engine::new(store.clone() as Arc<dyn Store>, EngineOptions { programs, ..Default::default() });
+        let id = engine.enqueue(request).await?.id();
+        let job = Job::from(&store.job(id).await?);
+        store.close().await?;
+        let out = &mut std::io::stdout().lock();
+        match args.format {
+            Format::Human => writeln!(
+                out,
+                "job {id}  {}  waits in {} for the next `oyez serve` on it, or the one that runs",
+                job.uid,
+                args.place.folder()?.display()
+            )?,
+            format => print(out, format, &job)?,
+        }
+        Ok(exit::SUCCESS)
+    })
 }
 
 /// The media type of a descriptor, if its name tells.

@@ -94,3 +94,21 @@ fn a_job_is_run_again_in_the_process_that_asks_for_it() {
     let link = lab.wait_for("job_linked");
     assert_eq!((&link["job"], &link["relation"]), (&first["uid"], &"repeats".into()), "{link:#}");
 }
+
+#[test]
+fn what_is_submitted_to_the_store_is_run_by_whichever_server_is_on_it() {
+    let lab = Lab::new();
+    lab.write("job.yaml", descriptor(&["T1"], &["{name: echo, label: a, parameters: {text: [hello]}}"]));
+    let waits = lab.oyez(&["submit", "job.yaml", "--wait"]).ended(2);
+    assert!(waits.err.contains("--wait needs a server"), "{}", waits.err);
+    // Before there is a server, and while there is one.
+    let said = lab.oyez(&["submit", "job.yaml"]).ended(0);
+    assert!(said.text().contains("job 1") && said.text().contains("oyez serve"), "{}", said.text());
+    assert_eq!(lab.job()["state"], "Queued");
+    let _server = serve(&lab, &[]);
+    lab.oyez(&["submit", "job.yaml", "--format", "json"]).ended(0);
+    poll("they are not run", || {
+        let jobs = lab.jobs();
+        (jobs.len() == 2 && jobs.iter().all(|job| job["state"] == "Completed")).then_some(())
+    });
+}
