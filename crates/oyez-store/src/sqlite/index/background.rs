@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use super::build::Indexed;
 use crate::error::StoreError;
 
-/// While others write, it rests this many times as long as it works: also a thread of the lowest priority takes its share of
-/// the memory's and the disk's pace.
-const SHARE: u32 = 3;
+/// It rests this many times as long as it works: also a thread of the lowest priority takes its share of the memory's and the
+/// disk's pace, and of a core that is two.
+const SHARE: u32 = 2;
+/// The same while others write.
+const SHARE_BESIDE: u32 = 15;
 /// How long it rests when there was nothing to do.
 const REST: Duration = Duration::from_secs(1);
 /// How long after it could not.
@@ -28,15 +30,14 @@ pub(in crate::sqlite) fn run(
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
     let mut told = None;
     while !stopped.load(Ordering::SeqCst) {
-        let mut rest = Duration::ZERO;
+        let mut rest;
         let (begun, before) = (Instant::now(), commits());
         match step() {
             Ok(done) => {
                 told = None;
                 // One of them may be its own.
-                if commits() > before + 1 {
-                    rest = (begun.elapsed() * SHARE).min(REST);
-                }
+                let share = if commits() > before + 1 { SHARE_BESIDE } else { SHARE };
+                rest = (begun.elapsed() * share).min(REST);
                 if let Some(why) = done.made_again {
                     tell(&format!(
                         "the index of logs is made again ({why}); searches answer meanwhile, more slowly"
