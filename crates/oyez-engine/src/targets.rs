@@ -68,13 +68,20 @@ pub async fn list(store: &dyn Store, after: Option<&str>, limit: usize) -> Resul
     for held in store.held_targets(after, limit).await? {
         // Of those that jobs hold nobody wrote anything down, as a rule.
         let note = match held.owner.is_person() {
-            true => store.target_notes(Some(&held.target), 1).await?.pop(),
+            // Something else may have been written down since.
+            true => {
+                let notes = store.target_notes(Some(&held.target), NOTES).await?;
+                notes.into_iter().find(|note| note.what == "hold")
+            }
             false => None,
         };
         out.push(Held { held, note });
     }
     Ok(out)
 }
+
+/// Among so many notes the reason of a hold is looked for.
+const NOTES: usize = 100;
 
 /// Holds a free target back from all jobs, until it is released or the time is over; again by the same person it
 /// begins anew.

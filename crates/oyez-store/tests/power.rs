@@ -189,6 +189,8 @@ fn lives(number: u64, durability: Durability, power: bool) -> Ended {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     // A failed sync and a power cut are two faults; SQLite's file survives both only when each commit is synced.
     let failing_syncs = (durability, power) != (Durability::Process, true);
+    // Also in a former life: what it left at the end of the log stays there until others write over it.
+    let mut has_failed = false;
     for _ in 0..3 {
         let vfs = Vfs::register(Arc::new(files.clone())).unwrap();
         let limit = [10, 100, 600][seed.below(3) as usize];
@@ -199,13 +201,14 @@ fn lives(number: u64, durability: Durability, power: bool) -> Ended {
             let _ = runtime.block_on(life.live(&store, &mut promises));
         }
         let sync_failed = life.sync_failed;
+        has_failed |= sync_failed;
         drop(vfs);
         // Which thread comes first is chance, so the same seed need not fail again: the evidence is shown.
         let trace = Trace { number, lines: files.trace() };
         files = if power { files.power_cut(&mut seed) } else { files.kill() };
         // What a commit whose sync failed left in the log may look like commits behind a break: a false alarm, which
         // costs a word with `fsck`, and nothing that was acked.
-        if failing_syncs && !sync_failed {
+        if failing_syncs && !has_failed {
             assert_eq!(broken_log(&files), None, "a torn commit is taken for damage");
         }
         let vfs = Vfs::register(Arc::new(files.clone())).unwrap();

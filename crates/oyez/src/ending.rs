@@ -22,9 +22,9 @@ pub fn wrong(name: &str, errors: &[DescriptorError]) -> usize {
             _ => String::new(),
         };
         let path = if e.path.is_empty() { String::new() } else { format!(" {}:", show::safe(&e.path)) };
-        eprintln!("{mark} {name}{place}:{path} {}", show::safe(&e.message));
+        tell!("{mark} {name}{place}:{path} {}", show::safe(&e.message));
         if let Some(hint) = &e.hint {
-            eprintln!("       hint: {}", show::line(hint));
+            tell!("       hint: {}", show::line(hint));
         }
     }
     errors.iter().filter(|e| e.severity == "error").count()

@@ -73,7 +73,7 @@ impl Foreground {
         };
         if format == Format::Human {
             let uid = store.job(id).await?.row.uid;
-            eprintln!("job {id}  {uid}  (`oyez status {id}` from another terminal)");
+            tell!("job {id}  {uid}  (`oyez status {id}` from another terminal)");
         }
         let display = Display::start(style);
         let signals = tokio::spawn(listen(control.clone(), display.teller()));
@@ -122,7 +122,7 @@ async fn leave(store: &Arc<SqliteStore>, id: JobId, out: &Path, format: Format) 
         reports::write_all(reader, &Document::USUAL, &folder, &Options::default())?;
         // The verdict stands, also when the CI system does not get its copy of it.
         if let Err(e) = reports::append_step_summary(reader) {
-            eprintln!("{} {e}", show::warning_mark());
+            tell!("{} {e}", show::warning_mark());
         }
         Ok(())
     })

@@ -14,6 +14,17 @@
 //! | [`reports`] | writing the documents of a job into a folder |
 //! | [`reap`] | jobs whose process is gone |
 
+// A reader that went away is no reason to end: `print!` and its kin panic then.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+/// Says something to a person on standard error, if anybody still listens there.
+macro_rules! tell {
+    ($($said:tt)*) => {{
+        use std::io::Write as _;
+        let _nobody_listens = writeln!(std::io::stderr(), $($said)*);
+    }};
+}
+
 mod commands;
 mod ending;
 mod error;
@@ -109,7 +120,7 @@ fn main() -> ExitCode {
         Ok(code) => exit::code(code),
         Err(e) => {
             if !matches!(e, error::CommandError::OutputClosed) {
-                eprintln!("{} {e}", show::error_mark());
+                tell!("{} {e}", show::error_mark());
             }
             exit::code(e.code())
         }

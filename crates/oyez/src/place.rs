@@ -81,6 +81,12 @@ impl Place {
     /// There is no store there, or it cannot be read.
     pub fn look(&self) -> Result<Arc<SqliteStore>, CommandError> {
         let folder = self.folder()?;
+        if folder.is_file() {
+            return Err(CommandError::Usage(format!(
+                "{} is a file: a store is a folder; --data names another",
+                folder.display()
+            )));
+        }
         if !folder.join(oyez_store::sqlite::FILE).exists() {
             return Err(CommandError::Usage(format!(
                 "there is no store in {}: `oyez run` or `oyez exec` makes one, --data names another folder",

@@ -28,6 +28,15 @@ pub fn moment(time: Time) -> String {
     time.timestamp().to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The same of a time as documents write it; as it stands when it is none.
+#[must_use]
+pub fn moment_of(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => safe(text),
+    }
+}
+
 /// The time of day in the local zone, to the millisecond.
 #[must_use]
 pub fn time_of_day(time: Time) -> String {

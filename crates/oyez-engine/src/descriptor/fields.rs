@@ -142,7 +142,10 @@ impl Reader<'_> {
             },
             other => {
                 let error = self.wrong_type(raw, Some(owner), "string", "a string", path);
-                if matches!(other, Kind::Number | Kind::Bool) {
+                if path.to_string() == "Version" && other == Kind::Number {
+                    // YAML reads it as a number, and has forgotten how it was written.
+                    error.hint("write it in quotes: \"1.0\"");
+                } else if matches!(other, Kind::Number | Kind::Bool) {
                     error.hint(format!("write it in quotes: \"{}\"", short(raw)));
                 }
                 String::new()

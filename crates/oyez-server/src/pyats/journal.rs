@@ -113,7 +113,7 @@ impl Journal {
                 Ok(_) => {
                     self.next += count as u64;
                     if self.warned.take().is_some() {
-                        eprintln!("oyez: the store can be written again; nothing is lost");
+                        tell!("oyez: the store can be written again; nothing is lost");
                     }
                 }
                 Err(e) => {
@@ -134,7 +134,7 @@ impl Journal {
     fn warn(&mut self, e: &StoreError) {
         if self.warned.is_none_or(|at| at.elapsed() > Duration::from_secs(10)) {
             self.warned = Some(Instant::now());
-            eprintln!("oyez: the report waits until the store can be written: {e}");
+            tell!("oyez: the report waits until the store can be written: {e}");
         }
     }
 

@@ -470,7 +470,7 @@ impl Server {
 
     /// Nobody will ask for the results any more: they are written all the same.
     async fn orphaned(&mut self) {
-        eprintln!("oyez: process {} has ended without stopping its report server", self.options.owner.pid);
+        tell!("oyez: process {} has ended without stopping its report server", self.options.owner.pid);
         self.stop = true;
         let mut turn = self.session.give_up(now(), &|_| false);
         self.keep(&mut turn, false);
@@ -481,7 +481,7 @@ impl Server {
             let results = files::write_results(tree, &folder, self.options.results);
             let xml = if self.options.xml { files::write_xml(tree, &folder) } else { Ok(()) };
             if let Err(e) = results.and(xml) {
-                eprintln!("oyez: cannot write the results into {}: {e}", folder.display());
+                tell!("oyez: cannot write the results into {}: {e}", folder.display());
             }
         }
     }

@@ -154,7 +154,10 @@ fn run(args: Args, verb: Verb, kill: bool) -> Outcome {
     let (job, what) = match verb {
         Verb::Retry => {
             let job = server.retry(&args.id, &asked)?.job;
-            let what = format!("repeats job {}", args.id);
+            let what = format!(
+                "repeats {}",
+                if args.id == "latest" { "the latest job".to_owned() } else { format!("job {}", args.id) }
+            );
             (job, what)
         }
         verb => (server.control(&args.id, verb.name(), &asked)?, format!("asked to {}", verb.name())),

@@ -69,14 +69,19 @@ pub fn run(args: Args) -> Outcome {
         Format::Jsonl => jobs.iter().try_for_each(|job| writeln!(out, "{}", json(job)))?,
     }
     let damaged: Vec<_> = jobs.iter().filter_map(|job| job.damage.as_deref()).collect();
-    damaged.iter().for_each(|damage| eprintln!("{} {}", show::error_mark(), show::safe(damage)));
+    damaged.iter().for_each(|damage| tell!("{} {}", show::error_mark(), show::safe(damage)));
     Ok(if damaged.is_empty() { exit::SUCCESS } else { exit::INCOMPLETE })
+}
+
+/// Whether there is a store, or what could never be one.
+fn has_store_or_is_none(folder: &std::path::Path) -> bool {
+    folder.is_file() || folder.join(oyez_store::sqlite::FILE).exists()
 }
 
 async fn local(args: &Args) -> Result<Vec<JobInfo>, CommandError> {
     let store = match args.place.look() {
         // Nothing there yet is an empty list, not a mistake.
-        Err(CommandError::Usage(_)) if !args.place.folder()?.join(oyez_store::sqlite::FILE).exists() => {
+        Err(CommandError::Usage(_)) if !has_store_or_is_none(&args.place.folder()?) => {
             return Ok(Vec::new());
         }
         other => other?,

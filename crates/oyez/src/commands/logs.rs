@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Outcome {
             .await?;
             if !args.follow || ended {
                 if !printer.printed && !args.raw && args.format == Format::Human {
-                    eprintln!("no log text{}", if args.section.is_some() { " that fits" } else { "" });
+                    tell!("no log text{}", if args.section.is_some() { " that fits" } else { "" });
                 }
                 return Ok(exit::SUCCESS);
             }

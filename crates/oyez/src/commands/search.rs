@@ -115,12 +115,12 @@ pub fn run(args: &Args) -> Outcome {
     };
     printer.end()?;
     if args.format == Format::Human && printer.lines == 0 && printer.notes.is_empty() {
-        eprintln!("nothing found");
+        tell!("nothing found");
     }
     if more {
-        eprintln!("there may be more: --limit 0 finds all");
+        tell!("there may be more: --limit 0 finds all");
     }
-    printer.notes.iter().for_each(|note| eprintln!("{} {}", show::warning_mark(), show::safe(note)));
+    printer.notes.iter().for_each(|note| tell!("{} {}", show::warning_mark(), show::safe(note)));
     Ok(if printer.notes.is_empty() { exit::SUCCESS } else { exit::INCOMPLETE })
 }
 
@@ -162,20 +162,22 @@ async fn index(store: &SqliteStore) {
             Ok(done) => {
                 bytes += done.bytes;
                 if let Some(why) = done.made_again {
-                    eprintln!("oyez: the index of logs is made again: {why}");
+                    tell!("oyez: the index of logs is made again: {why}");
                 }
                 if !done.more {
                     break;
                 }
             }
             Err(e) => {
-                eprintln!("{} logs cannot be indexed: {e}; the search takes longer", show::warning_mark());
+                tell!("{} logs cannot be indexed: {e}; the search takes longer", show::warning_mark());
                 break;
             }
         }
         if begun.elapsed() > QUIETLY && (can_draw || !shown) {
             let mib = bytes >> 20;
-            eprint!(
+            // Nobody may listen any more.
+            let _ = write!(
+                std::io::stderr(),
                 "{}logs are indexed: {mib} MiB{}",
                 if can_draw { "\r" } else { "" },
                 if can_draw { "" } else { " so far\n" }
@@ -184,7 +186,7 @@ async fn index(store: &SqliteStore) {
         }
     }
     if shown && can_draw {
-        eprintln!();
+        tell!();
     }
 }
 

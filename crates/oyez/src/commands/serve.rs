@@ -133,7 +133,7 @@ async fn serve(args: Args) -> Outcome {
     let address = listener.address();
     let store = args.place.open_in(&folder)?;
     reap::reap(&*store).await?;
-    store.index_in_background(|text| eprintln!("oyez: {text}"))?;
+    store.index_in_background(|text| tell!("oyez: {text}"))?;
     let programs = args.programs.find(&args.place);
     let manager = Manager::new(store.clone() as Arc<dyn Store>, manager_options(&args));
     let options = ServiceOptions { instance_tag: args.instance_tag };
@@ -180,7 +180,7 @@ fn manager_options(args: &Args) -> ManagerOptions {
             Restart::Resume => OnRestart::Resume,
             Restart::Fail => OnRestart::Fail,
         },
-        teller: Some(Teller(Arc::new(|text| eprintln!("oyez: {text}")))),
+        teller: Some(Teller(Arc::new(|text| tell!("oyez: {text}")))),
         ..usual
     }
 }
@@ -189,7 +189,7 @@ fn say_ready(address: &SocketAddr, server: &str, folder: &std::path::Path, recov
     let Recovered { resumed, failed, paused } = recovered;
     for (n, what) in [(resumed, "taken up"), (failed, "failed: the server died"), (paused, "still paused")] {
         if n > 0 {
-            eprintln!("oyez: {} of before {what}", show::many(n as u64, "job"));
+            tell!("oyez: {} of before {what}", show::many(n as u64, "job"));
         }
     }
     let mut out = std::io::stdout().lock();
@@ -229,7 +229,7 @@ impl Signals {
             service.drain();
             let load = service.jobs().load();
             let jobs = show::many(load.running as u64, "job");
-            eprintln!(
+            tell!(
                 "oyez: {}",
                 match how {
                     Shutdown::Drain =>

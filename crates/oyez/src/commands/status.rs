@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use oyez_model::{Outcome as Ended, Time};
+use oyez_model::{JobState, Outcome as Ended, Time};
 use oyez_server::http::api::tests;
 use oyez_server::http::api::types::{Test, Tests};
 use oyez_store::{Clock, JobInfo, Store, SystemClock};
@@ -102,6 +102,12 @@ fn human(out: &mut dyn Write, info: &JobInfo, tests: &Tests) -> Result<(), Comma
     if !row.state.is_final() {
         match (&info.owner, &row.server_id) {
             (Some((owner, _)), _) => fact("run by", &owner.to_string())?,
+            (None, _) if row.state == JobState::Paused => {
+                fact("run by", &format!("nobody now: `oyez resume {}` lets it go on", info.id))?;
+            }
+            (None, Some(_)) if row.state == JobState::Queued => {
+                fact("run by", "nobody yet: it waits for its turn")?
+            }
             (None, Some(_)) => fact("run by", "nobody now: a server on this store takes it up")?,
             (None, None) => {}
         }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oyez_engine::descriptor::input::LONGEST;
 use oyez_engine::{Engine, EngineOptions, Format as Written, JobRequest};
 use oyez_model::event::Report;
 use oyez_model::{EventBody, Guid};
@@ -77,6 +78,11 @@ pub enum Format {
 pub fn run(args: Args) -> Outcome {
     let Some(server) = args.remote.server(&args.place)? else { return leave_in_line(&args) };
     let (name, descriptor) = read_file(&args.file)?;
+    if descriptor.len() > LONGEST {
+        return Err(CommandError::Usage(format!(
+            "{name} is longer than a descriptor may be: {LONGEST} bytes; nothing was started"
+        )));
+    }
     if let Some(out) = &args.out {
         reports::make_folder(out).map_err(|e| CommandError::Usage(format!("{e}; nothing was started")))?;
     }
@@ -183,7 +189,7 @@ fn print(out: &mut dyn Write, format: Format, job: &Job) -> Result<(), CommandEr
 fn wait(args: &Args, server: &Server, job: &Job) -> Outcome {
     let id = job.id.to_string();
     if args.format == Format::Human {
-        eprintln!("job {id}  {} on {}  (Ctrl-C leaves it running)", job.uid, server.url());
+        tell!("job {id}  {} on {}  (Ctrl-C leaves it running)", job.uid, server.url());
     }
     let display = Display::start(if args.format == Format::Human { Style::fitting() } else { Style::Silent });
     let mut reports: Vec<Report> = Vec::new();
@@ -207,7 +213,7 @@ fn wait(args: &Args, server: &Server, job: &Job) -> Outcome {
     let job = match (server.job(&id), rest) {
         // It was halted so that the next server goes on with it, and there is none.
         (Err(RemoteError::Unreachable { .. }), Rest::Paused) => {
-            eprintln!("{} job {id} is paused, and its server is gone", show::warning_mark());
+            tell!("{} job {id} is paused, and its server is gone", show::warning_mark());
             return Ok(exit::PAUSED);
         }
         (job, _) => job?,

@@ -153,8 +153,21 @@ fn list(place: &Placed, format: Format) -> Outcome {
         let job = target.job.map_or_else(|| "-".to_owned(), |job| format!("job {job}"));
         let note =
             target.note.as_ref().map_or_else(String::new, |note| format!("  {}", show::line(&note.why)));
-        format!("{:<32}  {job:<10}  {}{note}", show::safe(&target.target), show::safe(&target.held_by))
+        let until = match target.job {
+            // Until it is released is ten years.
+            None if !is_far(&target.until) => format!("  until {}", show::moment_of(&target.until)),
+            None => String::new(),
+            // As long as its job has it.
+            Some(_) => String::new(),
+        };
+        format!("{:<32}  {job:<10}  {}{until}{note}", show::safe(&target.target), show::safe(&target.held_by))
     })
+}
+
+/// Whether a time is years away.
+fn is_far(text: &str) -> bool {
+    let now = jiff::Timestamp::now();
+    text.parse::<jiff::Timestamp>().is_ok_and(|time| time.duration_since(now).as_hours() > 5 * 365 * 24)
 }
 
 fn notes(place: &Placed, target: &str, format: Format) -> Outcome {
@@ -169,6 +182,7 @@ fn notes(place: &Placed, target: &str, format: Format) -> Outcome {
     };
     print(&notes, format, "nobody did anything to it", |note| {
         let Note { at, what, by, why, .. } = note;
+        let at = show::moment_of(at);
         format!("{at}  {what:<12}  {}  {}", show::safe(by), show::line(why))
     })
 }

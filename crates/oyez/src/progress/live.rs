@@ -34,11 +34,11 @@ pub(super) fn draw(board: &Board, stop: &AtomicBool) {
                 bar.finish_and_clear();
             }
             let _ = all.clear();
-            lines.iter().for_each(|line| eprintln!("{line}"));
+            lines.iter().for_each(|line| tell!("{line}"));
             return;
         }
         if !lines.is_empty() {
-            all.suspend(|| lines.iter().for_each(|line| eprintln!("{line}")));
+            all.suspend(|| lines.iter().for_each(|line| tell!("{line}")));
         }
         let look = board.look();
         head.set_message(totals(&look));

@@ -110,8 +110,8 @@ const TICK: Duration = Duration::from_millis(100);
 
 fn silent(board: &Board, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        board.take_notes().iter().for_each(|note| eprintln!("{note}"));
+        board.take_notes().iter().for_each(|note| tell!("{note}"));
         std::thread::park_timeout(TICK);
     }
-    board.take_notes().iter().for_each(|note| eprintln!("{note}"));
+    board.take_notes().iter().for_each(|note| tell!("{note}"));
 }

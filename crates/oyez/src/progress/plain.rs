@@ -31,7 +31,7 @@ pub(super) fn draw(board: &Board, stop: &AtomicBool) {
         if !lines.is_empty() {
             said = Instant::now();
         }
-        lines.iter().for_each(|line| eprintln!("{line}"));
+        lines.iter().for_each(|line| tell!("{line}"));
         if last {
             return;
         }

@@ -68,9 +68,8 @@ fn a_wrong_descriptor_is_refused_with_all_that_is_wrong() {
 fn without_a_server_it_is_said_how_to_get_one() {
     let lab = Lab::new();
     lab.write("job.yaml", descriptor(&["T1"], &[&shell("say", "true")]));
-    let done = lab.oyez(&["submit", "job.yaml"]).ended(2);
-    assert!(done.err.contains("oyez serve") && done.err.contains("--server"), "{}", done.err);
-    assert!(lab.oyez(&["retry", "latest"]).ended(2).err.contains("oyez serve"));
+    let done = lab.oyez(&["submit", "job.yaml", "--wait"]).ended(2);
+    assert!(done.err.contains("oyez run") && done.err.contains("--server"), "{}", done.err);
     // Nobody listens on port 1.
     let done = lab.oyez(&["submit", "job.yaml", "--server", "127.0.0.1:1"]).ended(3);
     assert!(done.err.contains("cannot reach http://127.0.0.1:1"), "{}", done.err);

@@ -1,5 +1,7 @@
 //! How a server ends, and what becomes of its jobs.
 
+use std::io::BufRead;
+
 use rustix::process::Signal;
 
 use crate::lab::{Lab, descriptor, poll};
@@ -84,4 +86,39 @@ fn whoever_waits_for_a_job_waits_over_a_restart_of_the_server() {
     let _second = serve(&lab, &["--listen", &port, "--server-id", "lab"]);
     let done = waiting.end().ended(0);
     assert!(done.text().contains("SUCCESS"), "{}{}", done.text(), done.err);
+}
+
+/// A standard error whose reader has gone away.
+fn nobody_listens() -> std::process::Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_server_that_nobody_listens_to_still_ends_in_good_order() {
+    let lab = Lab::new();
+    let mut command = lab.command(&["serve", "--listen", "127.0.0.1:0", "--pause-timeout", "30s"]);
+    command.stdout(std::process::Stdio::piped()).stderr(nobody_listens());
+    let mut server = command.spawn().unwrap();
+    let mut said = String::new();
+    std::io::BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let url = said.split(' ').nth(2).unwrap();
+    lab.write("job.yaml", descriptor(&["T1"], &[NAP]));
+    lab.oyez(&["submit", "job.yaml", "--server", url]).ended(0);
+    lab.wait_for("target_in");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&server), Signal::INT).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert_eq!(lab.job()["state"], "Paused");
+}
+
+#[test]
+fn a_run_that_nobody_listens_to_runs_to_its_end() {
+    let lab = Lab::new();
+    lab.write("job.yaml", descriptor(&["T1"], &["{name: echo, label: a, parameters: {text: [hello]}}"]));
+    let mut command = lab.command(&["run", "job.yaml", "--out", "out"]);
+    let status = command.stdout(std::process::Stdio::null()).stderr(nobody_listens()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(lab.path("out/report.html").exists());
+    assert_eq!(lab.job()["complete"], "yes");
 }

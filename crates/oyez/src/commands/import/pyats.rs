@@ -1,5 +1,6 @@
 //! `oyez import pyats`: archives and results files of pyATS.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub fn run(place: &place::Place, args: &Args) -> Outcome {
             match one(&store, path).await {
                 Ok(()) => {}
                 Err(e) => {
-                    eprintln!("{} {}: {e}", crate::show::error_mark(), path.display());
+                    tell!("{} {}: {e}", crate::show::error_mark(), path.display());
                     trouble.push(e.code());
                 }
             }
@@ -66,13 +67,14 @@ async fn one(store: &Arc<SqliteStore>, path: &Path) -> Result<(), CommandError> 
     let imported = Import::new(store, path, &text).all(text, format, logs).await?;
     let row = store.job(imported.job).await?.row;
     let again = if imported.again { ", imported before" } else { "" };
-    println!(
+    writeln!(
+        std::io::stdout(),
         "job {}  {}  {}  {} objects{again}",
         imported.job,
         crate::show::moment(row.submitted),
         row.name,
         imported.objects
-    );
+    )?;
     Ok(())
 }
 

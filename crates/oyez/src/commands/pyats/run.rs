@@ -58,12 +58,12 @@ pub fn run(place: &place::Place, strict: bool, args: &Args) -> Outcome {
         command.arg("run").args(&args.arguments);
         let kept = match &prepared {
             Ok(prepared) => {
-                eprintln!("oyez: job {} ({})", prepared.number, prepared.uid);
+                tell!("oyez: job {} ({})", prepared.number, prepared.uid);
                 prepared.set(&mut command, strict);
                 true
             }
             Err(e) => {
-                eprintln!(
+                tell!(
                     "{} this run is not kept here, pyATS reports to its own server: {e}",
                     show::warning_mark()
                 );
@@ -162,7 +162,7 @@ impl Prepared {
             epoch: None,
         };
         if let Err(e) = self.store.append(self.number, batch).await {
-            eprintln!("{} job {} could not be ended: {e}", show::warning_mark(), self.number);
+            tell!("{} job {} could not be ended: {e}", show::warning_mark(), self.number);
         }
         let _ = self.store.close().await;
     }

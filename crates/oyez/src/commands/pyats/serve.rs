@@ -88,7 +88,7 @@ pub fn run(place: &place::Place, strict: bool, args: Args) -> Outcome {
         })
         .transpose()?;
     let Some(home) = Home::take(&args.folder).map_err(told)? else {
-        eprintln!("oyez: {} is served already", args.folder.display());
+        tell!("oyez: {} is served already", args.folder.display());
         return Ok(exit::SUCCESS);
     };
     let runtime =
@@ -112,7 +112,7 @@ pub fn run(place: &place::Place, strict: bool, args: Args) -> Outcome {
         };
         let folder = args.folder.display().to_string();
         let ended = serve(home, store.clone(), options, |job| {
-            eprintln!("oyez: job {job}, serving {folder}/{}", oyez_server::pyats::SOCKET);
+            tell!("oyez: job {job}, serving {folder}/{}", oyez_server::pyats::SOCKET);
         })
         .await;
         ended.map_err(told)?;

@@ -41,10 +41,10 @@ pub fn run(command: &[String]) -> Outcome {
             if let Some(code) = status.code() {
                 return Ok(u8::try_from(code).unwrap_or(exit::INCOMPLETE));
             }
-            eprintln!("oyez: the report server was killed ({status}); it is started again");
+            tell!("oyez: the report server was killed ({status}); it is started again");
             deaths = if began.elapsed() < TOO_SOON { deaths + 1 } else { 0 };
             if deaths > MOST {
-                eprintln!("oyez: it was killed {deaths} times in a row; given up");
+                tell!("oyez: it was killed {deaths} times in a row; given up");
                 return Ok(exit::INCOMPLETE);
             }
             tokio::time::sleep(Duration::from_millis(20) * deaths).await;
